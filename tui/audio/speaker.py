@@ -45,11 +45,9 @@ class AgentTrack(Protocol):
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
         """Receives a block, possibly silent, whose first sample leaves the speaker at ``start_ns``."""
-        ...
 
     def agent_cut(self, at_ns: int) -> None:
         """Records that playback stops at ``at_ns``: blocks with later times are never heard."""
-        ...
 
 
 class _DeviceClock:

@@ -57,7 +57,6 @@ class Classifier(Protocol):
 
     def feed(self, pcm: bytes) -> Scoring[list[Window]]:
         """Judges the windows that ``pcm`` completes."""
-        ...
 
 
 @dataclass(eq=False, repr=False)

@@ -23,15 +23,12 @@ class Processor(Protocol):
 
     def rendered(self, frame: bytes, rate: int) -> None:
         """Takes the next frame for the speaker. Silent frames must be passed too."""
-        ...
 
     def captured(self, frame: bytes, rate: int) -> bytes:
         """Takes a frame from the microphone and returns it without echo."""
-        ...
 
     def set_delay(self, delay_ms: int) -> None:
         """Sets the delay between passing a frame to `rendered` and passing its echo to `captured`."""
-        ...
 
 
 def missing() -> str | None:

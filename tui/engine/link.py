@@ -16,17 +16,13 @@ class EngineLink(Protocol):
     @property
     def alive(self) -> bool:
         """Whether the engine is running."""
-        ...
 
     @property
     def log_path(self) -> str:
         """Path of the engine's log file, which the screen shows if the engine dies."""
-        ...
 
     def drain(self) -> list[FrameItem]:
         """Returns the items that have arrived since the previous call; never blocks."""
-        ...
 
     def send(self, command: Command) -> None:
         """Sends a command; never blocks. Does nothing if the engine has exited."""
-        ...

@@ -230,68 +230,53 @@ class CallerEnd(Shape):
     @property
     def user_format(self) -> AudioFormat | None:
         """The audio format for `user_audio`; None until it has been negotiated."""
-        ...
 
     @property
     def user_stream_open(self) -> bool:
         """Whether user audio may be sent now; otherwise, `user_audio` returns no frames."""
-        ...
 
     @property
     def barge_in(self) -> bool:
         """Whether the user may interrupt, so that user audio is sent even while the agent's audio plays."""
-        ...
 
     def opened(self) -> list[Outgoing]:
         """Called once the socket is open; returns the first messages."""
-        ...
 
     def resumed(self) -> list[Outgoing] | None:
         """Called once a new socket has replaced a lost socket; returns the first messages to send.
 
         Returns None if the session cannot be resumed.
         """
-        ...
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes one frame. Raises only `ProtocolError`."""
-        ...
 
     def start_user_stream(self) -> list[Outgoing]:
         """Opens the user stream."""
-        ...
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in `user_format`. Returns no frames while audio must not be sent."""
-        ...
 
     def stop_user_stream(self) -> list[Outgoing]:
         """Closes the user stream, because no more audio follows."""
-        ...
 
     def dtmf(self, digits: str) -> list[Outgoing]:
         """Sends the pressed keys, ``0-9 * # A-D``."""
-        ...
 
     def user_text(self, text: str) -> list[Outgoing]:
         """Sends a typed turn. Returns no frames if the protocol has no message for typed turns."""
-        ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Called when a reply was played completely, or was flushed (then ``heard_ms`` < ``received_ms``)."""
-        ...
 
     def mark_reached(self, name: str) -> list[Outgoing]:
         """Called when the audio before a mark was played or flushed. ``name`` comes from the MARK event."""
-        ...
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Called when playback of a reply was flushed after ``heard_ms``."""
-        ...
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
         """Returns the last messages before the socket is closed. ``reason`` is one of `HangUpReason`."""
-        ...
 
 
 @runtime_checkable
@@ -300,7 +285,6 @@ class HasInstructions(Shape):
 
     def update_instructions(self, text: str) -> list[Outgoing]:
         """Sends new instructions to the agent."""
-        ...
 
 
 @runtime_checkable
@@ -312,7 +296,6 @@ class RelaysToolMessages(Shape):
 
         Other messages may have to wait.
         """
-        ...
 
 
 @runtime_checkable
@@ -322,7 +305,6 @@ class MaySilenceResults(Shape):
     @property
     def results_are_answered(self) -> bool:
         """Whether the agent is expected to answer the result of a tool."""
-        ...
 
 
 @runtime_checkable
@@ -334,7 +316,6 @@ class CanValidate(CallerEnd, Shape):
 
         The answer is CONNECTION_VALIDATED, whose ``params`` contain ``success``.
         """
-        ...
 
 
 @runtime_checkable
@@ -346,7 +327,6 @@ class SendsHeaders(CallerEnd, Shape):
 
         Raises `ValueError` if the token is unsuitable.
         """
-        ...
 
 
 @runtime_checkable
@@ -355,7 +335,6 @@ class PassesTime(Shape):
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
         """Advances the clock by user audio that is not sent; returns the messages that are due."""
-        ...
 
 
 @runtime_checkable
@@ -365,12 +344,10 @@ class AwaitsGoodbye(Shape):
     @property
     def goodbye_answered(self) -> bool:
         """Whether the agent has answered the last message, or need not answer it."""
-        ...
 
     @property
     def missing_goodbye(self) -> Finding:
         """The finding to report if the agent does not answer."""
-        ...
 
 
 @runtime_checkable
@@ -380,7 +357,6 @@ class KnowsTurns(Shape):
     @property
     def agent_detects_turns(self) -> bool:
         """Whether the agent detects the end of a turn; otherwise, `stop_user_stream` announces the end."""
-        ...
 
 
 def agent_detects_turns(caller: CallerEnd) -> bool:
@@ -395,12 +371,10 @@ class AcknowledgesUserStream(Shape):
     @property
     def user_stream_opening(self) -> bool:
         """Whether a request to open the user stream awaits the agent's acknowledgment."""
-        ...
 
     @property
     def user_stream_closing(self) -> bool:
         """Whether a request to close the user stream awaits the agent's acknowledgment."""
-        ...
 
 
 @runtime_checkable
@@ -410,7 +384,6 @@ class KnowsPlayFormat(Shape):
     @property
     def play_format(self) -> AudioFormat | None:
         """The format expected for replies; None until it is known."""
-        ...
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
@@ -427,56 +400,43 @@ class AgentEnd(Shape):
     @property
     def user_format(self) -> AudioFormat | None:
         """The format of the user's audio; None until it has been negotiated."""
-        ...
 
     @property
     def play_format(self) -> AudioFormat | None:
         """The audio format for `say_audio`."""
-        ...
 
     def opened(self) -> list[Outgoing]:
         """Called when a caller has connected; returns messages to send before the caller's first message."""
-        ...
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes one frame. Raises only `ProtocolError`."""
-        ...
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Starts a reply. ``text`` contains the words of the reply."""
-        ...
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
         """Sends audio of a reply, in `play_format` and of any length."""
-        ...
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
         """Ends a reply, which is complete unless ``interrupted``."""
-        ...
 
     def speech_started(self) -> list[Outgoing]:
         """Announces that the user has started to speak."""
-        ...
 
     def speech_stopped(self) -> list[Outgoing]:
         """Announces that the user has stopped speaking."""
-        ...
 
     def hypothesis(self, text: str) -> list[Outgoing]:
         """Sends partial text of the user's turn."""
-        ...
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
         """Sends the final text of the user's turn."""
-        ...
 
     def hang_up(self, reason: str) -> list[Outgoing]:
         """Ends the call."""
-        ...
 
     def end(self) -> list[Outgoing]:
         """Called when the agent shuts down; returns the last messages before the socket is closed."""
-        ...
 
 
 class Handshake(msgspec.Struct, frozen=True):
@@ -508,7 +468,6 @@ class ReadsHandshake(AgentEnd, Shape):
 
         To refuse the caller, returns how to close the socket once the messages from `opened` have been sent.
         """
-        ...
 
 
 @runtime_checkable
@@ -517,7 +476,6 @@ class AnswersUnreadable(AgentEnd, Shape):
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
         """Returns the answer to a frame that `receive` rejected with ``error``."""
-        ...
 
 
 @runtime_checkable
@@ -527,16 +485,13 @@ class CallsTools(AgentEnd, Shape):
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
         """The functions that may be called now: ``name``, ``description``, ``parameters`` (a JSON schema)."""
-        ...
 
     @property
     def must_call_tool(self) -> bool:
         """Whether the caller requires a tool call, regardless of what the user said."""
-        ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
         """Calls a tool instead of answering. The caller's result arrives as a TOOL_OUTPUT event."""
-        ...
 
 
 @runtime_checkable
@@ -549,15 +504,12 @@ class RunsOnUserAudio(AgentEnd, Shape):
     @property
     def heard_ms(self) -> float:
         """Total duration of the user's audio; the upper limit of the agent's time."""
-        ...
 
     def pass_time(self, now_ms: float) -> None:
         """Advances the agent's time. The agent's next speech begins at the new time."""
-        ...
 
     def track(self) -> list[Outgoing]:
         """Sends the agent's audio up to the current time: speech, with silence in between."""
-        ...
 
 
 @runtime_checkable
@@ -570,26 +522,21 @@ class RealtimeAgentEnd(CallsTools, Shape):
     @property
     def detects_turns(self) -> bool:
         """Whether the agent detects the end of a turn; otherwise, SPEECH_COMMITTED announces the end."""
-        ...
 
     @property
     def answers_unasked(self) -> bool:
         """Whether the agent answers a detected turn at once; otherwise, the agent waits for RESPONSE_WANTED."""
-        ...
 
     @property
     def yields_to_speech(self) -> bool:
         """Whether the agent stops speaking when the user starts."""
-        ...
 
     @property
     def idle_timeout_ms(self) -> float | None:
         """How long the agent waits after a reply before it speaks again to a silent user; None means forever."""
-        ...
 
     def idle(self) -> list[Outgoing]:
         """Announces that the user has been silent for `idle_timeout_ms`. The agent speaks next."""
-        ...
 
 
 NewId = Callable[[], str]

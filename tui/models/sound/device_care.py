@@ -113,7 +113,6 @@ class Caredfor(Protocol):
     @property
     def device(self) -> Device | None:
         """The device to use; None for silence or a file."""
-        ...
 
     @property
     def callback_ns(self) -> int | None:
@@ -121,27 +120,22 @@ class Caredfor(Protocol):
 
         None while no stream should be open.
         """
-        ...
 
     @property
     def vanished(self) -> bool:
         """Whether the device's stream ended without having been stopped."""
-        ...
 
     async def drop(self) -> None:
         """Closes the stream temporarily.
 
         Until `reopen` is called, playback waits and captured audio is replaced by silence.
         """
-        ...
 
     def take_busy_ns(self) -> int:
         """Returns the longest duration of the device's callback since the previous call, in ns."""
-        ...
 
     async def reopen(self, device: Device) -> None:
-        """Opens a device in place of the dropped stream. After `AudioDeviceError`, no stream is open."""
-        ...
+        """Opens this device and continues with it. After `AudioDeviceError`, no stream is open."""
 
 
 class DeviceCare:

@@ -28,7 +28,6 @@ class MakeEvent(Shape):
 
     def __call__(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
         """Returns the event with a new id; no event if the dialect does not have it."""
-        ...
 
 
 @dataclass(slots=True)

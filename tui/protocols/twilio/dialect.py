@@ -51,7 +51,7 @@ class TwilioFaults(StreamFaults):
             self.report(message, "31951", _WARNINGS["31951"])
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """Adds Twilio's warning to the error for an unreadable message."""
+        """Returns the error for an unreadable message, with Twilio's warning."""
         code = "31950" if error.code == "binary" else "31951"
         findings = (Finding(code, _WARNINGS[code]),) if self.is_new(_WARNINGS[code]) else ()
         return ProtocolError(error.code, str(error), findings)
