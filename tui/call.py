@@ -95,8 +95,6 @@ class _Seen:
                 self.hint = hint
             case e.StepChanged(verdict="") if event.text.startswith(Say.KIND):
                 self.reasons.clear()
-            case _:
-                pass
 
 
 async def call(

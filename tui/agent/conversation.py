@@ -168,8 +168,6 @@ class Conversation:
                 self._mouth.drop()
             case Type.PLAY_FINISHED if self._mouth.reply_heard():
                 return self._hang_up(now_ns)
-            case _:
-                pass
         return []
 
     def _hear(self, sounds: Iterable[Sound], now_ns: int) -> list[Outgoing]:

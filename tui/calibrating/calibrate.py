@@ -81,8 +81,6 @@ class _Notes:
                 self.late.append(event)
             case e.ErrorRaised():
                 self.problem = self.problem or f"{one_line(event.message)} {event.hint}".strip()
-            case _:
-                pass
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
         """Records a block of agent audio and the time at which it is heard."""

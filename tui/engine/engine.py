@@ -185,8 +185,6 @@ class Engine:
                 await session.user.interrupt()
             case wire.SwitchDevice():
                 await self._audio.switch(command.direction, command.device)
-            case _:
-                pass
 
     async def _list_devices(self, again: bool) -> None:
         try:

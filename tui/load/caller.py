@@ -71,8 +71,6 @@ class _Watch:
                 self.findings.add(event.rule)
             case e.LatenessSeen(what="sending" | "the event loop"):
                 self.late.append(event)
-            case _:
-                pass
 
     def wall_s(self, at_ns: int) -> float:
         return self.began_s + (at_ns - self.began_ns) / NS_PER_S

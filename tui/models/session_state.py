@@ -169,8 +169,6 @@ class SessionState:
         match event:
             case e.PlaybackEnded() | e.LineChanged(finished=True) | e.ToolChanged(finished=True):
                 self.callbacks.trigger(Area.COMPLETION, event)
-            case _:
-                pass
 
     def _begin(self, event: e.SessionStarted) -> None:
         old = self.status

@@ -132,8 +132,6 @@ class Transcript:
                 self._mark_heard(event.reply, Heard.CUT if event.unheard_ms > 0 else Heard.HEARD)
             case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
                 self._mark_heard(event.reply, Heard.CUT)
-            case _:
-                pass
 
     def _words(self, event: e.Transcribed) -> Utterance:
         said = self._open.pop(event.speaker, None)

@@ -117,8 +117,6 @@ class _Story:
                 self.words.append(event)
             case e.KeysPressed():
                 self._press(event)
-            case _:
-                pass
 
     def _press(self, event: e.KeysPressed) -> None:
         last = self.acts[-1] if self.acts else None

@@ -99,8 +99,6 @@ class Seen:
                 self._failed_ns = event.at_ns
             case e.LatenessSeen():
                 self._late.append(event)
-            case _:
-                pass
 
     # -- what was seen --
 

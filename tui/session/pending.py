@@ -64,8 +64,6 @@ class Pending:
                 self._tools[event.call] = event.name
             case e.StatusChanged():
                 self.resuming = event.new is e.Status.RESUMING
-            case _:
-                pass
 
     def owes_answer(self, event: e.ToolChanged) -> bool:
         """Returns whether the agent has to answer the tool's result that the event reports.

@@ -59,8 +59,6 @@ class CutReplies:
                 return self._receive(event.reply, event.count)
             case e.ReplyEnded() if event.reply in self.cut_by:
                 return self._receive(event.reply, event.received_ms - self.received_ms[event.reply])
-            case _:
-                pass
         return 0.0
 
     def _receive(self, reply: str, more_ms: float) -> float:
@@ -120,8 +118,6 @@ class BargeInFold:
             case e.LatenessSeen():
                 for barge_in in self.barge_ins[-_LATE_ONES:]:
                     self._doubt(barge_in)
-            case _:
-                pass
         self._judge(turn)
         return len(self.barge_ins) != known or more_ms > 0
 

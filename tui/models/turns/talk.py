@@ -37,8 +37,6 @@ class TalkFold:
                 return True
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR):
                 return self._close(event.at_ns)
-            case _:
-                pass
         return False
 
     def _begin(self, edge: e.SpeechEdge) -> bool:

@@ -34,8 +34,6 @@ class Trust:
                 self.timing = event.timing
             case e.LatenessSeen():
                 self._latenesses.append(event)
-            case _:
-                pass
 
     @property
     def response(self) -> Bound:

@@ -94,8 +94,6 @@ class TurnBoundary:
                 self._during.until_ns = event.at_ns
             case e.ToolChanged():
                 (self.tools.discard if event.finished else self.tools.add)(event.call)
-            case _:
-                pass
         return False
 
     def _user_acts(self, event: e.SessionEvent) -> bool:
@@ -330,8 +328,6 @@ class TurnFold:
                     self._doubt(turn)
             case e.EdgeDisputed():
                 self._disputed(event)
-            case _:
-                pass
 
     # -- events --
 

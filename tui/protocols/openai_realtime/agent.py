@@ -421,6 +421,4 @@ def _asked_words(wishes: Mapping[str, Any]) -> str:
             case {"role": "user", "content": list(content)}:
                 parts = (part.get("text") for part in content if isinstance(part, dict))
                 return " ".join(part for part in parts if isinstance(part, str))
-            case _:
-                pass
     return ""
