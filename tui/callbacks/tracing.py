@@ -60,7 +60,7 @@ def monitor_callback_performance(callback: Callable[P, R], record: Record | None
             message = error_message(error)
             logger.error("Callback %s failed after %.3fs: %s", name, duration_ns / 1e9, message)
 
-    return _observed(callback, name, _nothing, record or log)
+    return _observed(callback, name, lambda: None, record or log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +233,6 @@ class _Span:
     ) -> None:
         if not self._carried_on:
             self._ended(perf_counter_ns() - self._started_ns, error)
-
-
-def _nothing() -> None: ...
 
 
 def _observed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,8 +20,6 @@ from tui.cli.program import Sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import msgspec
 
     from tui.config.reading import SettingsInForce
 
@@ -68,11 +66,13 @@ def config(init: bool, keys: bool) -> None:
 
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
     """Yields all settings of the program, and the call settings and keys that the user has set. Hides secrets."""
+    import msgspec
+
     from tui.config.model import SECTIONS
 
     settings = in_force.settings
     for section in SECTIONS:
-        for key, value in _fields(getattr(settings, section)):
+        for key, value in msgspec.structs.asdict(getattr(settings, section)).items():
             source = _source(in_force, f"{section}.{key}")
             if value is None:
                 value, source = _default(in_force, key)
@@ -110,10 +110,6 @@ def _write_starter(path: Path) -> None:
         write_new(path, starter_file().encode())
     except OSError as error:
         raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
-
-
-def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
-    return ((key, getattr(struct, key)) for key in struct.__struct_fields__)
 
 
 def _default(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:

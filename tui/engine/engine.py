@@ -32,7 +32,6 @@ from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.sound.lines import CallerLine
 from tui.models.target import Target
-from tui.models.telemetry import Telemetry
 from tui.session.dialling import DiallingError, settle
 from tui.session.ending import OURS
 from tui.session.live import LiveSession
@@ -288,7 +287,7 @@ class Engine:
         session = set_up.session(
             dialled,
             tools=tools,
-            telemetry=self._take_telemetry,
+            telemetry=lambda telemetry: self._frames.replace(wire.TelemetryItem(telemetry=telemetry)),
             keep_raw=self._file.append if self._file else lambda _: -1,
             on_begun=lambda: spawn(self._catch_up(), "commands received while dialing"),
         )
@@ -374,9 +373,6 @@ class Engine:
         if self._scenario is not None:
             self._scenario.take(event)
         self._frames.add_event(event)
-
-    def _take_telemetry(self, telemetry: Telemetry) -> None:
-        self._frames.replace(wire.TelemetryItem(telemetry=telemetry))
 
     async def _find_peaks(self, path: str) -> None:
         try:

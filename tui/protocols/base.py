@@ -550,17 +550,9 @@ def bearer(token: str, url: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _as_given(url: str, options: Mapping[str, str]) -> str:
-    return url
-
-
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
     """Raises `NotImplementedError`, because the protocol has no agent's end. The default of `Protocol.agent`."""
     raise NotImplementedError("this protocol does not implement the agent's side")
-
-
-def _nothing_to_say(url: str) -> str:
-    return ""
 
 
 class Protocol(msgspec.Struct, frozen=True):
@@ -589,7 +581,7 @@ class Protocol(msgspec.Struct, frozen=True):
     """Creates the agent's end. By default, the local agent does not serve the protocol."""
     token_subprotocols: tuple[str, ...] = ()
     """Prefixes of websocket subprotocols that carry the token, for callers that cannot set headers (browsers)."""
-    dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
+    dialled_url: Callable[[str, Mapping[str, str]], str] = lambda url, options: url
     """Returns the URL to dial, for the given URL and options."""
     wire_options: tuple[str, ...] = ()
     """Options that change the bytes on the wire; the local agent reads them from the query of its URL."""
@@ -618,7 +610,7 @@ class Protocol(msgspec.Struct, frozen=True):
     check_notice: str = ""
     """A sentence that `check` prints about a setting of the user's account that neither `check` nor a call can
     verify."""
-    url_notice: Callable[[str], str] = _nothing_to_say
+    url_notice: Callable[[str], str] = lambda url: ""
     """Returns a sentence about a part of a URL that the protocol does not allow; "" if the URL is allowed."""
     accepted_on_open: bool = False
     """Whether a call counts as accepted, with its `user_format`, once the messages from `opened` have been sent."""

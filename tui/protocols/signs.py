@@ -19,10 +19,6 @@ class Host(msgspec.Struct, frozen=True):
     path always matches."""
 
 
-def _no_sign(message: Mapping[str, Any] | bytes) -> str:
-    return ""
-
-
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a URL or of the agent's first message that identify a protocol.
 
@@ -36,7 +32,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """Endings of the URL's path, each with the owner of the convention, such as "Twilio's samples"."""
     web_address: str = ""
     """Why an http or https URL belongs to this protocol; empty if it does not."""
-    first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
+    first_message: Callable[[Mapping[str, Any] | bytes], str] = lambda message: ""
     """Returns why the agent's first message, sent unprompted, belongs to this protocol.
 
     The message is a JSON object or a binary frame. Returns "" if it does not belong; must not raise.

@@ -394,7 +394,7 @@ class Player:
         answered = answer not in UNANSWERED
         if answered:
             self.session.pending.answer_due = ""
-            answer, within_s = await listening.turn_end(), listening.answer_limit_s
+            answer, within_s = await listening.turn_end(), listening.limits.answer_s
             self._heard_out = True
         if answer not in UNANSWERED or (answered and listening.over):
             return StepOutcome(StepVerdict.PASSED, self.now_ns(), reason)

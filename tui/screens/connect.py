@@ -118,7 +118,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         alone = " · enter: demo" if self._current is None and self._known.has_demo else ""
         self.form.url.placeholder = f"URL or wscat/curl command{alone}"
         self.bridge.send(ListDevices())
-        self.call_after_refresh(self._offer_protocols)
+        # After the first paint, because it searches installed packages.
+        self.call_after_refresh(
+            lambda: self.form.protocol.offer({name: name for name in self._known.protocols()})
+        )
         self.call_after_refresh(self._list_saved)
 
     @work(exclusive=True, group="saved", description="list the newest saved sessions")
@@ -134,10 +137,6 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 ]
             )
             self.add_class("-with-sessions")
-
-    def _offer_protocols(self) -> None:
-        """Lists the protocols. Runs after the first paint, because it searches installed packages."""
-        self.form.protocol.offer({name: name for name in self._known.protocols()})
 
     def poll(self) -> None:
         """Lists the devices in the form once they are known."""

@@ -92,20 +92,13 @@ class AnswerWatch:
             else "The user continued speaking; the agent has not answered."
         )
 
-    @property
-    def _stream_open(self) -> bool:
-        """Whether the user stream is open.
-
-        Always false if the agent does not acknowledge the end of the stream.
-        """
-        return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
-
     def _what_helps(self, turn: Turn | None) -> str:
         """Returns a hint for the user.
 
         An agent that has recognized the user's words may be waiting for the end of the user stream.
         """
-        if turn and turn.user_text and not turn.typed and self._stream_open:
+        stream_open = isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
+        if turn and turn.user_text and not turn.typed and stream_open:
             return OPEN_STREAM_HINT
         return "Check the event log for what was sent to the agent and what the agent has sent since."
 

@@ -205,11 +205,6 @@ class Listening:
             await self._until_quiet()
         return answer
 
-    @property
-    def answer_limit_s(self) -> float:
-        """Time limit for the agent's answer to the result of a tool."""
-        return self.limits.answer_s
-
     async def _until_quiet(self) -> None:
         began_ns = self.clock_ns()
         while not self.over and not self._pending.tools and not self._is_quiet():

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tui.audio.blocks import Captured
 from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
@@ -104,7 +103,9 @@ class LiveSession:
             pending.results_are_answered = link.caller.results_are_answered
         self._acceptance = Acceptance(self._ending, link)
         self._agent_audio = self._agent_audio_of(link)
-        self._user_audio = UserAudio(journal, audio, link.caller, link.send, self._take_block)
+        self._user_audio = UserAudio(
+            journal, audio, link.caller, link.send, lambda block: self._watch.take_block(block)
+        )
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = self._session_watch(telemetry)
@@ -133,9 +134,6 @@ class LiveSession:
             log=self._link.log,
             telemetry=telemetry,
         )
-
-    def _take_block(self, block: Captured) -> None:
-        self._watch.take_block(block)
 
     def _function_handler(self, tools: Sequence[Tool]) -> FunctionHandler:
         functions = FunctionHandler(

@@ -7,10 +7,6 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 
-def _nothing(_: str) -> str:
-    return ""
-
-
 class Question(msgspec.Struct, frozen=True):
     """A question for the prompt, with callbacks for the answer.
 
@@ -21,7 +17,7 @@ class Question(msgspec.Struct, frozen=True):
     hint: str
     """Placeholder in the empty input line."""
     entered: Callable[[str], str]
-    edited: Callable[[str], str] = _nothing
+    edited: Callable[[str], str] = lambda text: ""
     """Called on every change of the text."""
     left: Callable[[], None] | None = None
     """Called when the prompt is closed without an answer."""

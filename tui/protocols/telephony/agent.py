@@ -83,7 +83,9 @@ class TelephonyAgent(AgentDefaults):
             self._unheard.append(stream_id)
             frames += self._rest(interrupted)
             if not drops:
-                frames.append(self._verb(self.dialect.mark, f"mark: {stream_id}", stream_id))
+                mark = self.dialect.mark
+                content = mark.holding(self.dialect.mark_value(stream_id))
+                frames.append(self._message(mark.kind, f"mark: {stream_id}", **content))
         if interrupted and stream_id in self._unheard:
             frames.append(self._message(self.dialect.clear, "clear"))
             if drops:
@@ -252,9 +254,6 @@ class TelephonyAgent(AgentDefaults):
             cutter.drop()
             return []
         return [self._media(piece, coding) for piece in cutter.last(coding)]
-
-    def _verb(self, verb: Verb, summary: str, name: str) -> Outgoing:
-        return self._message(verb.kind, summary, **verb.holding(self.dialect.mark_value(name)))
 
     def _message(self, kind: str, summary: str, audio_ms: float = 0.0, **content: Any) -> Outgoing:
         dialect = self.dialect

@@ -201,22 +201,6 @@ def flushed_marks(default: str) -> Mapping[str, Check]:
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 
-def _no_notice(*_: object) -> str:
-    return ""
-
-
-def _same(text: str) -> Any:
-    return text
-
-
-def _nothing(*_: object) -> None:
-    return None
-
-
-def _no_members(_: AudioFormat) -> Content:
-    return {}
-
-
 class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """The table of one provider. An empty entry, or None, means that the provider does not have the feature."""
 
@@ -254,7 +238,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Settings.
     options: Mapping[str, Check] = {}
-    check_params: Callable[[Mapping[str, str]], str] = _no_notice
+    check_params: Callable[[Mapping[str, str]], str] = lambda params: ""
     """Returns a sentence about custom parameters that the provider would not accept."""
 
     # Audio.
@@ -265,10 +249,10 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     frame_ms: int = 20
     big_endian: Callable[[Mapping[str, str], AudioFormat], bool] = lambda options, audio_format: False
     """Returns whether samples are sent with their high byte first."""
-    reply_sizes: Callable[[AudioFormat], Sizes | None] = _nothing
-    reply_format: Callable[[Members], AudioFormat | None] = _nothing
+    reply_sizes: Callable[[AudioFormat], Sizes | None] = lambda coding: None
+    reply_format: Callable[[Members], AudioFormat | None] = lambda message: None
     """Returns the audio format that a server's message specifies."""
-    reply_members: Callable[[AudioFormat], Content] = _no_members
+    reply_members: Callable[[AudioFormat], Content] = lambda coding: {}
     """Returns what a server's audio message carries in addition to its payload."""
 
     # Messages from the caller.
@@ -285,10 +269,10 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """The message that reports a mark as reached."""
     cleared: Verb = Verb()
     """The message that reports that unplayed audio was dropped."""
-    stop: Callable[[StreamCall], Content | None] = _nothing
+    stop: Callable[[StreamCall], Content | None] = lambda call: None
     """Returns the complete last message."""
     stopped: str = ""
-    refusal: Callable[[StreamCall, list[Finding]], Content | None] = _nothing
+    refusal: Callable[[StreamCall, list[Finding]], Content | None] = lambda call, findings: None
     """Returns the answer to a message with these findings."""
     error: str = ""
     """Kind of the message that answers a refused message."""
@@ -296,7 +280,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of the strings that the caller's messages must contain, by kind."""
     tracks: Mapping[str, tuple[str, ...]] = {}
     """The values that ``track`` may have, by kind."""
-    check_start: Callable[[Members, Members], None] = _nothing
+    check_start: Callable[[Members, Members], None] = lambda message, start: None
     """Reports errors in a start message and its content."""
     read_format: Callable[[TelephonyDialect, Members, Members], AudioFormat] = named_format
     """Returns the format given in a start message and its content."""
@@ -312,7 +296,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """The message that asks for keys to be pressed in the call."""
     read_mark: Callable[[Members, str], tuple[str, Any] | None] = named_mark
     """Returns a mark's name and the value to send back for it; None if it has no name."""
-    mark_value: Callable[[str], Any] = _same
+    mark_value: Callable[[str], Any] = lambda name: name
     """Returns the value that stands for a mark with that name in a message."""
     flushed: str = RETURNED
     """Whether pending marks are returned or dropped on a flush: `RETURNED` or `DROPPED`.
