@@ -11,6 +11,7 @@ All methods are called from one thread, which runs the engine's or the agent's e
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, runtime_checkable
 from typing import Protocol as Shape
@@ -548,6 +549,14 @@ UtcNow = Callable[[], str]
 def bearer(token: str, url: str) -> Mapping[str, str]:
     """Returns the ``Authorization`` header for a token; no header if the token is empty."""
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def unix_time(utc_now: UtcNow) -> float:
+    """Returns the seconds since 1970; 0 if ``utc_now`` does not return a date."""
+    try:
+        return datetime.fromisoformat(utc_now()).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:

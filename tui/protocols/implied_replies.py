@@ -23,6 +23,8 @@ class ImpliedReplies:
         self.begun = 0
         """The number of replies so far."""
         self._open_format: AudioFormat | None = None
+        self._worded = ("", 0)
+        """The reply that the newest words belong to, and the number of its final texts so far."""
 
     @property
     def stream_id(self) -> str:
@@ -43,6 +45,12 @@ class ImpliedReplies:
     def open(self) -> bool:
         """Whether a reply is open, so that the next audio belongs to it."""
         return self._open_format is not None
+
+    def next_part(self, reply: str, *, final: bool = True) -> int:
+        """Returns the part of a reply that received words are: each final text is a part of its own."""
+        part = self._worded[1] if reply == self._worded[0] else 0
+        self._worded = (reply, part + final)
+        return part
 
     def audio(self, audio: bytes, audio_format: AudioFormat) -> list[TelephonyEvent]:
         """Returns the events for received audio. An open reply keeps the format in which it started."""

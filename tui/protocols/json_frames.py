@@ -129,14 +129,25 @@ class Members:
             self._note_type(name, "a number")
         return _finite(value) if isinstance(value, str) else None
 
-    def json_object(self, name: str, *, required: bool = False) -> dict[str, Any] | None:
-        """Parses the JSON object in a string member; returns {} if it is blank, and None if it is not an object."""
-        text = self.text(name, required=required)
+    def arguments(self, *, required: bool = False) -> dict[str, Any]:
+        """Parses a call's ``arguments``, a JSON object in a string; returns {} if it is blank or not an object."""
+        text = self.text("arguments", required=required)
         try:
             value = msgspec.json.decode(text) if text.strip() else {}
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
+            value = None
+        if isinstance(value, dict):
+            return value
+        problem = (
+            f"“arguments” is not a JSON object, so the function is called without arguments: {cut(text, 60)}."
+        )
+        self.find("bad-arguments", problem)
+        return {}
+
+    def code(self) -> str:
+        """Returns the ``code`` of an error, which may be text or a number; "" if absent."""
+        code = self.body.get("code")
+        return cut(str(code), 60) if isinstance(code, str | int) else ""
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
         """Returns an array of strings. Elements of other types are dropped and reported."""

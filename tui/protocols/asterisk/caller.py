@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
 
@@ -35,6 +34,7 @@ from tui.protocols.base import (
     TelephonyEvent,
     UtcNow,
     check_formats,
+    unix_time,
 )
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
@@ -427,11 +427,8 @@ def _check(settings: CallerSettings) -> None:
 
 def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
     """Creates a channel id in Asterisk's form: the Unix time and a number."""
-    try:
-        seconds = datetime.fromisoformat(utc_now()).timestamp()
-    except ValueError:
-        return new_id()
-    return f"{seconds:.0f}.1"
+    seconds = unix_time(utc_now)
+    return f"{seconds:.0f}.1" if seconds else new_id()
 
 
 def _ignored(frame: str, rule: str, text: str) -> Incoming:

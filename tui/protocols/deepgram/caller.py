@@ -11,7 +11,7 @@ from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.deepgram.wire import FORMATS, PLAY_FORMAT, USER_FORMAT, described, description
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
+from tui.protocols.json_frames import Message, audio_frame, cut, encode, outgoing
 from tui.protocols.options import read_object, read_tools
 
 _MS_PER_S = 1_000
@@ -38,8 +38,6 @@ class DeepgramCaller(ImplyingCaller):
         self._in_call = False
         self._accepted = False
         self._unheard: set[str] = set()
-        self._worded = ("", 0)
-        """The reply that the newest words belong to, and the number of text messages in it so far."""
         self._tool_names: dict[str, str] = {}
 
     @property
@@ -148,8 +146,7 @@ class DeepgramCaller(ImplyingCaller):
         else:
             reply = self._replies.worded_id
             # Each text message is one sentence of the reply, sent at about the same time as its audio.
-            part = self._worded[1] if reply == self._worded[0] else 0
-            self._worded = (reply, part + 1)
+            part = self._replies.next_part(reply)
             message.event(Type.AGENT_TEXT, text=text, stream_id=reply, part=part)
         return f"{cut(role, 20) or 'agent'}: {text}"
 
@@ -189,7 +186,7 @@ class DeepgramCaller(ImplyingCaller):
         summaries = []
         for function in message.objects("functions", required=True):
             name = function.text("name", required=True)
-            arguments = _arguments(function)
+            arguments = function.arguments(required=True)
             if function.flag("client_side") is not False:
                 call_id = function.ident("id", required=True)
                 self._tool_names[call_id] = name
@@ -253,17 +250,6 @@ class DeepgramCaller(ImplyingCaller):
             _on_news,
         ),
     }
-
-
-def _arguments(function: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a function call, which the agent sends as a JSON string."""
-    arguments = function.json_object("arguments", required=True)
-    if arguments is not None:
-        return arguments
-    function.find(
-        "bad-arguments", "“arguments” is not a JSON object; the function is called without arguments."
-    )
-    return {}
 
 
 _OPTIONS = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.json_frames import Members, cut
+from tui.protocols.json_frames import Members
 
 _ENCODINGS = {"linear16": Encoding.PCM16, "mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 _NAMES = {encoding: name for name, encoding in _ENCODINGS.items()}
@@ -42,6 +42,5 @@ def read_format(audio: Members) -> AudioFormat | None:
 
 def description(members: Members) -> tuple[str, str]:
     """Returns the code and the description in an Error or Warning message."""
-    code = members.body.get("code")
     text = members.text("description") or members.text("message") or "no description"
-    return cut(str(code), 60) if isinstance(code, str | int) else "", text
+    return members.code(), text

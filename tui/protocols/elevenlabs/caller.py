@@ -197,11 +197,10 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def _on_error(self, message: Message) -> str:
         event = message.inside("error_event")
-        code, told = event.body.get("code"), ("message", "reason", "debug_message", "error_type")
+        told = ("message", "reason", "debug_message", "error_type")
         reason = next(filter(None, map(event.text, told)), "The agent reported an error without details.")
         # Fatal, because the agent closes the socket right after an error.
-        known_code = str(code) if isinstance(code, str | int) else ""
-        message.event(Type.AGENT_ERROR, reason=reason, code=cut(known_code, 60), fatal=True)
+        message.event(Type.AGENT_ERROR, reason=reason, code=event.code(), fatal=True)
         return f"error: {reason}"
 
     def _on_news(self, message: Message) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from tui.protocols.base import (
     Outgoing,
     UtcNow,
     check_formats,
+    unix_time,
 )
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.genesys.limits import MessageRate, Pings
@@ -108,7 +108,7 @@ class GenesysCaller(ImplyingCaller):
             secret,
             authority=parts.netloc.rpartition("@")[2],
             target=target,
-            created_s=int(self._now_s()),
+            created_s=int(unix_time(self._utc_now)),
             nonce=self._new_id().replace("-", ""),
         )
         return {**ids, **signed}
@@ -262,7 +262,7 @@ class GenesysCaller(ImplyingCaller):
         return "pong"
 
     def _on_pause(self, message: Message) -> str:
-        self._stream.paused, self._stream.paused_s = True, self._now_s()
+        self._stream.paused, self._stream.paused_s = True, unix_time(self._utc_now)
         message.replies.append(self._message("paused", "paused"))
         return "pause"
 
@@ -270,7 +270,8 @@ class GenesysCaller(ImplyingCaller):
         stream = self._stream
         if not stream.paused:
             message.advise("resume-without-pause", "“resume” was sent, but the session is not paused.")
-        start, lost_s = duration(stream.sent_ms / 1_000), self._now_s() - (stream.paused_s or self._now_s())
+        now_s = unix_time(self._utc_now)
+        start, lost_s = duration(stream.sent_ms / 1_000), now_s - (stream.paused_s or now_s)
         stream.sent_ms += round(1_000 * lost_s)
         stream.paused = False
         message.replies.append(self._message("resumed", "resumed", start=start, discarded=duration(lost_s)))
@@ -309,10 +310,8 @@ class GenesysCaller(ImplyingCaller):
 
     def _on_error(self, message: Message) -> str:
         parameters = message.inside("parameters")
-        code, text = parameters.body.get("code"), parameters.text("message") or "no message"
-        message.event(
-            Type.AGENT_ERROR, reason=text, code=cut(str(code), 20) if isinstance(code, str | int) else ""
-        )
+        text = parameters.text("message") or "no message"
+        message.event(Type.AGENT_ERROR, reason=text, code=parameters.code())
         return f"error: {text}"
 
     def _on_news(self, message: Message) -> str:
@@ -357,12 +356,6 @@ class GenesysCaller(ImplyingCaller):
         ping = self._message("ping", "ping")
         self._pings.sent(self._counters.sent, stream.sent_ms)
         return [ping]
-
-    def _now_s(self) -> float:
-        try:
-            return datetime.fromisoformat(self._utc_now()).timestamp()
-        except ValueError:
-            return 0.0
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[GenesysCaller, Message], str]]] = {
         "opened": _on_opened,

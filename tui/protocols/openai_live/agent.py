@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow, unix_time
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
@@ -254,19 +253,14 @@ class LiveAgent(AgentDefaults):
         model = asked.text("model")
         if not model:
             raise Refused("missing_required_parameter", "session.model is required.", "session.model")
-        self._session = session = _LiveSession(asked, f"live_{self._new_id()}", self._expires_at())
+        expires_at = round(unix_time(self._utc_now)) + _LASTS_S
+        self._session = session = _LiveSession(asked, f"live_{self._new_id()}", expires_at)
         message.event(Type.SESSION_INITIATE, format=session.format, params=asked.body)
         message.replies.append(
             self._event("session.started", {"session": session.resource}, "session started")
         )
         message.event(Type.CALL_STARTED)
         return f"start {cut(model, 60)}"
-
-    def _expires_at(self) -> int:
-        try:
-            return round(datetime.fromisoformat(self._utc_now()).timestamp()) + _LASTS_S
-        except ValueError:
-            return _LASTS_S
 
     def _on_update(self, message: Message) -> str:
         session = self._running

@@ -271,7 +271,7 @@ class LiveCaller(CallerDefaults):
         item = event.inside("item")
         if kind == "response.output_item.done" and item.text("type") == "function_call":
             name, call_id = item.text("name", required=True), item.ident("call_id", required=True)
-            arguments = _arguments(item)
+            arguments = item.arguments()
             message.event(Type.TOOL_CALL, stream_id=call_id, text=name, params=arguments)
             return f"tool call: {cut(name, 60)} {encode(arguments)}"
         if kind in ("response.failed", "error"):
@@ -421,15 +421,3 @@ def _range_in(message: Message, *, required: bool = False) -> tuple[float | None
         message.find("backward-range", f"The range ends ({end_ms:g} ms) before it begins ({start_ms:g} ms).")
         return start_ms, start_ms
     return start_ms, end_ms
-
-
-def _arguments(item: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a function call, which the agent sends as a JSON string."""
-    arguments = item.json_object("arguments")
-    if arguments is not None:
-        return arguments
-    item.find(
-        "bad-arguments",
-        f"The arguments of a function call are not a JSON object: {cut(item.text('arguments'), 60)}.",
-    )
-    return {}

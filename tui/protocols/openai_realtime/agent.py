@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
-from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow, unix_time
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Message, cut, outgoing
@@ -50,9 +48,8 @@ class OpenAIAgent(AgentDefaults):
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._new_id = new_id
-        expires: dict[str, int] = {}
-        with suppress(ValueError):
-            expires["expires_at"] = int(datetime.fromisoformat(utc_now()).timestamp()) + _SESSION_S
+        now_s = int(unix_time(utc_now))
+        expires = {"expires_at": now_s + _SESSION_S} if now_s else {}
         self._spelling = Spelling()
         self._configuration = Configuration(id=f"sess_{new_id()}", **expires)
         self._items = Items()

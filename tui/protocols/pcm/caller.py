@@ -48,8 +48,6 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         ImplyingCaller.__init__(self)
         self._says_hello = is_on(options, "hello")
         self._says_end = is_on(options, "end")
-        self._worded = ("", 0)
-        """The reply that the newest words belong to, and the number of final text messages in it so far."""
 
     @property
     def user_stream_open(self) -> bool:
@@ -132,11 +130,8 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         else:
             # Text that arrives between replies may belong to the previous or the next one.
             stream_id = self._replies.stream_id if self._replies.open else ""
-            if stream_id != self._worded[0]:
-                self._worded = (stream_id, 0)
             # A final text is one sentence of the reply, and the next text is another sentence.
-            part = self._worded[1]
-            self._worded = (stream_id, part + final)
+            part = self._replies.next_part(stream_id, final=final)
             message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, part=part, final=final)
         return f"{role or 'user'}{'' if final else ', so far'}: {text}"
 
@@ -155,14 +150,9 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     def _on_error(self, message: Message) -> str:
         members = [message.body.get(name) for name in ("message", "error", "reason", "detail")]
         told = [member for member in members if isinstance(member, str)]
-        reason, code = told[0] if told else cut(encode(message.body)), message.body.get("code")
+        reason = told[0] if told else cut(encode(message.body))
         # The protocol cannot mark a reply as failed, so after any error a client cannot expect an answer.
-        message.event(
-            Type.AGENT_ERROR,
-            reason=reason,
-            code=str(code) if isinstance(code, str | int) else "",
-            answer_failed=True,
-        )
+        message.event(Type.AGENT_ERROR, reason=reason, code=message.code(), answer_failed=True)
         return f"error: {reason}"
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[PcmCaller, Message], str]]] = {

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Finding, NewId, UtcNow
+from tui.protocols.base import CallerSettings, Finding, NewId, UtcNow, unix_time
 from tui.protocols.json_frames import Members, cut, encode
 
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
@@ -112,7 +111,7 @@ class StreamCall:
         """Time since the call started in ms; with the option `TIMESTAMP` set to "epoch", ms since 1970."""
         if self.settings.options.get(TIMESTAMP) != "epoch":
             return str(self.at_ms)
-        return f"{1_000 * datetime.fromisoformat(self.utc_now()).timestamp():.0f}"
+        return f"{1_000 * unix_time(self.utc_now):.0f}"
 
     @property
     def encoding(self) -> str:
