@@ -34,7 +34,7 @@ class Keys:
             on_fatal=lambda _: None,
             on_sent=lambda _: None,
         )
-        self.user = UserCommands(self.journal, self.audio, self.link, interrupt=self._interrupt)
+        self.user = UserCommands(self.journal, self.audio, self.link, interrupt_agent=self._interrupt)
 
     async def _route(self, _: object) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -158,15 +159,17 @@ class FigureErrors(NamedTuple):
     """How much later the microphone heard each answer than the speaker was due to play it."""
 
 
+@dataclass(eq=False, repr=False)
 class TruthOfCall:
     """Compares the measured times of one call with its samples. Slow, so run it in a thread."""
 
-    def __init__(self, metrics: SessionMetrics, caller: CallerInLoop, track: PlayedTrack) -> None:
-        self._metrics = metrics
-        self._caller = caller
-        self._track = track
-        self._rate = track.rate
-        self._heard = caller.heard()
+    metrics: SessionMetrics
+    caller: CallerInLoop
+    track: PlayedTrack
+
+    def __post_init__(self) -> None:
+        self._rate = self.track.rate
+        self._heard = self.caller.heard()
         self._places: list[tuple[int, int]] = []
         """The onset of each answer that was found, on the agent's track and in the microphone's stream."""
 
@@ -179,11 +182,11 @@ class TruthOfCall:
         found = FigureErrors([], [], [], [])
         turns = [
             (turn, began_ns, onset)
-            for turn in self._metrics.turns
+            for turn in self.metrics.turns
             if (began_ns := turn.agent_began_ns) is not None
             and began_ns >= since_ns
             and not turn.doubt
-            and (onset := self._track.onset_near(began_ns)) is not None
+            and (onset := self.track.onset_near(began_ns)) is not None
         ]
         for turn, began_ns, onset in turns:
             place = self._place(onset, began_ns)
@@ -194,9 +197,9 @@ class TruthOfCall:
         if len(found.loops) < _LEAST_FOR_BIAS:
             found = FigureErrors([], [], [], [])
             for turn, _, onset in turns:
-                self._add_response(found, turn, due_ns=self._track.at_ns(onset))
+                self._add_response(found, turn, due_ns=self.track.at_ns(onset))
         self._add_silences(found, since_ns)
-        for spoken in self._caller.spoken:
+        for spoken in self.caller.spoken:
             began_ns = self._at_ns(spoken.began)
             near = [at_ns for at_ns in onsets_ns if abs(at_ns - began_ns) < _NEAR_MS * NS_PER_MS]
             if near and began_ns >= since_ns:
@@ -204,13 +207,13 @@ class TruthOfCall:
         return found
 
     def _at_ns(self, frame: int) -> int:
-        return self._caller.at_ns(frame, self._rate)
+        return self.caller.at_ns(frame, self._rate)
 
     def _place(self, onset: int, began_ns: int) -> int | None:
         """Returns the position of an answer in the microphone's stream; None if the microphone did not hear it."""
         per_ms = self._rate // 1_000
-        probe = self._track.samples[onset : onset + _PROBE_MS * per_ms]
-        due = self._caller.frame_at(began_ns, self._rate)
+        probe = self.track.samples[onset : onset + _PROBE_MS * per_ms]
+        due = self.caller.frame_at(began_ns, self._rate)
         start = max(due - _EARLY_MS * per_ms, 0)
         found = find(self._heard[start : due + (_LATE_MS + _PROBE_MS) * per_ms], probe)
         return None if found is None else start + found
@@ -229,7 +232,7 @@ class TruthOfCall:
         found.responses.append(turn.response_latency_ms - true_ms)
 
     def _add_silences(self, found: FigureErrors, since_ns: int) -> None:
-        for barge_in in self._metrics.barge_ins:
+        for barge_in in self.metrics.barge_ins:
             spoken = self._nearest(barge_in.at_ns, lambda each: each.began)
             if barge_in.kind is not BargeInKind.YIELDED or spoken is None or barge_in.silence_ms is None:
                 continue
@@ -244,7 +247,7 @@ class TruthOfCall:
         Returns None if the frame is unknown, or if the answer has a pause at that frame.
         """
         said_ns = self._at_ns(frame)
-        before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]
+        before = [each for each in self._places if self.track.at_ns(each[0]) < said_ns]
         if not before:
             return None
         onset, place = before[-1]
@@ -258,14 +261,14 @@ class TruthOfCall:
         if not quiet or not quiet[0]:
             return None
         silent = start + quiet[0] * per_ms
-        goes_on = self._track.samples[onset + silent - place :][: 10 * per_ms]
+        goes_on = self.track.samples[onset + silent - place :][: 10 * per_ms]
         return silent if np.any(_loud(goes_on, self._rate, _AUDIBLE_RMS)) else None
 
     def _nearest(self, at_ns: int | None, edge: Callable[[LineInStream], int]) -> LineInStream | None:
         """Returns the line whose ``edge`` is nearest to ``at_ns``; None if no edge is close."""
         if at_ns is None:
             return None
-        off_ns = [(abs(self._at_ns(edge(each)) - at_ns), each) for each in self._caller.spoken]
+        off_ns = [(abs(self._at_ns(edge(each)) - at_ns), each) for each in self.caller.spoken]
         near = [each for each in off_ns if each[0] < _NEAR_MS * NS_PER_MS]
         return min(near)[1] if near else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 import msgspec
 
@@ -36,6 +37,7 @@ _LOOK_S = 0.05
 """Interval in seconds at which a wait checks its condition."""
 
 
+@dataclass(eq=False, repr=False)
 class Performance:
     """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several performances.
 
@@ -43,16 +45,14 @@ class Performance:
     time limit, rather than the agent, ends the agent's turn.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        limits: Limits,
-        *,
-        aids: Aids = NO_AIDS,
-        note: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.scenario = scenario
-        self.listening = Listening(limits, note)
+    scenario: Scenario
+    limits: Limits
+    _: KW_ONLY
+    aids: Aids = NO_AIDS
+    note: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.listening = Listening(self.limits, self.note)
         self.cases: list[Case] = []
         self.cut_short = False
         """Whether the call ended before the last step was done."""
@@ -60,10 +60,9 @@ class Performance:
         """Whether the user has taken over the call."""
         self._began_ns = 0
         """Time at which the current step began."""
-        self.words = AgentWords(aids.hear)
+        self.words = AgentWords(self.aids.hear)
         """A sink for the agent's audio; needed if `judges_words`."""
-        self._seen = Seen(time.monotonic_ns, keeps_messages=reads_messages(scenario))
-        self._aids = aids
+        self._seen = Seen(time.monotonic_ns, keeps_messages=reads_messages(self.scenario))
         self._work: asyncio.Future[StepOutcome] | None = None
         """The step that is being carried out."""
         self._session: LiveSession
@@ -82,7 +81,7 @@ class Performance:
         if self.judges_words:
             session.audio.playback.add_track(self.words)
         self.player = Player(
-            self.scenario, session, seen=self._seen, listening=self.listening, aids=self._aids
+            self.scenario, session, seen=self._seen, listening=self.listening, aids=self.aids
         )
 
     async def prepare_sound(self) -> Registration | None:
@@ -265,7 +264,7 @@ class Performance:
             if words_later and not step.stop:
                 self.words.unjudged[len(self.cases)] = (step, excerpt)
                 self._add_case(outcome)
-                if self._aids.hears_meanwhile:
+                if self.aids.hears_meanwhile:
                     spawn(self.judge_words(), "words of a scenario")
                 return ""
             verdict, reason = await self.words.judge(step, excerpt)

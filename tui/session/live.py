@@ -106,7 +106,7 @@ class LiveSession:
         self._user_audio = UserAudio(
             journal, audio, link.caller, link.send, lambda block: self._watch.take_block(block)
         )
-        self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
+        self.user = UserCommands(journal, audio, link, interrupt_agent=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = self._session_watch(telemetry)
         self._register_handlers()

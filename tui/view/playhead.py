@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
 AUDIBLE_SPEED = 2.0
@@ -24,6 +25,7 @@ class Sound(Enum):
     OFF = -1
 
 
+@dataclass(eq=False, repr=False)
 class Playhead:
     """A position in a saved session, which advances during playback and which the user can move.
 
@@ -31,38 +33,31 @@ class Playhead:
     current time in ns.
     """
 
-    def __init__(
-        self,
-        first_ns: int,
-        last_ns: int,
-        *,
-        clock_ns: Callable[[], int],
-        audio_path: str = "",
-        audio_starts_ns: int = 0,
-        speed: float = 1.0,
-        folds: bool = False,
-    ) -> None:
-        self.first_ns = first_ns
-        self.last_ns = max(last_ns, first_ns)
-        self.at_ns = first_ns
-        self.playing = False
-        self.speed = speed
-        self.sound = Sound.BOTH if audio_path else Sound.OFF
-        self.audio_path = audio_path
-        """Path of the file with the two tracks; "" if there is none."""
-        self.audio_starts_ns = audio_starts_ns
-        self.folds = folds
-        """Whether events arrive when the playhead reaches them, as in the call.
+    first_ns: int
+    last_ns: int
+    _: KW_ONLY
+    clock_ns: Callable[[], int]
+    audio_path: str = ""
+    """Path of the file with the two tracks; "" if there is none."""
+    audio_starts_ns: int = 0
+    speed: float = 1.0
+    folds: bool = False
+    """Whether events arrive when the playhead reaches them, as in the call.
 
-        Otherwise, all events are present from the start.
-        """
+    Otherwise, all events are present from the start.
+    """
+
+    def __post_init__(self) -> None:
+        self.last_ns = max(self.last_ns, self.first_ns)
+        self.at_ns = self.first_ns
+        self.playing = False
+        self.sound = Sound.BOTH if self.audio_path else Sound.OFF
         self.jumps = 0
         """Number of changes to the position, speed, sound or playing state.
 
         The audio must be restarted after each change.
         """
-        self._clock_ns = clock_ns
-        self._polled_ns = clock_ns()
+        self._polled_ns = self.clock_ns()
 
     @property
     def audible(self) -> bool:
@@ -83,7 +78,7 @@ class Playhead:
         if not self.playing:
             if self.at_ns >= self.last_ns:
                 self.at_ns = self.first_ns
-            self.playing, self._polled_ns = True, self._clock_ns()
+            self.playing, self._polled_ns = True, self.clock_ns()
             self.jumps += 1
 
     def pause(self) -> None:
@@ -103,7 +98,7 @@ class Playhead:
     def seek(self, at_ns: int) -> None:
         """Moves to ``at_ns``. A playhead that is playing continues from there."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
-        self._polled_ns = self._clock_ns()
+        self._polled_ns = self.clock_ns()
         self.jumps += 1
 
     def set_speed(self, speed: float) -> None:
@@ -123,7 +118,7 @@ class Playhead:
 
         Without ``heard_ms``, advances by the time that has passed since the previous call.
         """
-        now_ns = self._clock_ns()
+        now_ns = self.clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:
             return
@@ -136,5 +131,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Keeps the position while the audio has not started yet."""
-        self._polled_ns = self._clock_ns()
+        """Ignores the time that has passed, because the audio has not started yet."""
+        self._polled_ns = self.clock_ns()
