@@ -65,7 +65,6 @@ class LiveResampler:
 
     def __init__(self, from_rate: int, to_rate: int, converter: str = "sinc_medium") -> None:
         self.from_rate = from_rate
-        self.to_rate = to_rate
         self._stream = None if from_rate == to_rate else FloatResampler(from_rate, to_rate, converter)
 
     def feed(self, pcm: bytes) -> bytes:

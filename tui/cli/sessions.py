@@ -29,6 +29,7 @@ from tui.cli.options import (
 )
 from tui.cli.program import Sentence
 from tui.files import path_of
+from tui.text.visible import one_line
 
 if TYPE_CHECKING:
     from tui.config.reading import SettingsInForce
@@ -44,8 +45,6 @@ class LocalTime(click.DateTime):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            from tui.text.visible import one_line
-
             shown = one_line(str(value), 60)
             self.fail(
                 f"'{shown}' is not a date; use a format like 2026-01-31 or 2026-01-31T09:30.", param, ctx
@@ -133,7 +132,6 @@ def sessions(
         return
     from tui.saving.folders import session_folders
     from tui.saving.listing import list_sessions, total_size
-    from tui.text.visible import one_line
 
     with session_sentences():
         found = list_sessions(
@@ -172,7 +170,6 @@ def _aware(since: datetime | None) -> datetime | None:
 def _line_of(summary: SessionSummary) -> str:
     """Returns the line for a session in the list."""
     from tui.text import numbers
-    from tui.text.visible import one_line
 
     began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
     length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
@@ -195,8 +192,6 @@ def _line_of(summary: SessionSummary) -> str:
 def _about(summary: SessionSummary) -> str:
     """Returns the protocol and the URL path of a session, which distinguish sessions with the same title."""
     from urllib.parse import urlsplit
-
-    from tui.text.visible import one_line
 
     try:
         path = urlsplit(summary.target).path
@@ -274,7 +269,6 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
 def restore(parent: Path, names: tuple[str, ...]) -> None:
     """Restore sessions from the trash, by folder name or by the beginning of the name."""
     from tui.saving.trash import restore as restore_session
-    from tui.text.visible import one_line
 
     with session_sentences():
         for name in names:
@@ -289,7 +283,6 @@ def _can_ask() -> bool:
 def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
     """Deletes sessions, asks for confirmation if necessary, and prints the result. Raises `Sentence`."""
     from tui.saving.deleting import delete_sessions
-    from tui.text.visible import one_line
 
     if len(folders) > 1 and not dry_run and not yes:
         names = "".join(f"  {one_line(folder.name)}\n" for folder in folders)
@@ -489,7 +482,6 @@ def export(
     from tui.models.log.export import ExportError, ExportFormat
     from tui.saving.exporting import export_session
     from tui.saving.reading import open_session as open_saved
-    from tui.text.visible import one_line
 
     try:
         wanted = parse(filter_ or "")
@@ -514,7 +506,6 @@ def export(
 def session_sentences() -> Iterator[None]:
     """Converts errors about saved sessions into a `Sentence`."""
     from tui.saving.record import SavedSessionError
-    from tui.text.visible import one_line
 
     try:
         yield
@@ -523,7 +514,6 @@ def session_sentences() -> Iterator[None]:
 
 
 def _print_problems(problems: Sequence[str]) -> None:
-    from tui.text.visible import one_line
 
     for problem in problems:
         click.echo(one_line(problem), err=True)

@@ -150,7 +150,6 @@ def _record(
         dead_air_ms=[air.length_ms for air in metrics.dead_air],
         findings=sorted(watch.findings),
         late_ms=late_ms(watch.began_ns, now_ns),
-        sent_p99_ms=metrics.send_p99_ms,
         folder=run.folder,
     )
 

@@ -80,8 +80,6 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """Protocol rules that the agent broke."""
     late_ms: float = 0.0
     """Largest lateness of the worker during the call."""
-    sent_p99_ms: float | None = None
-    """99th percentile of the time from the capture of an audio block until it is sent."""
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
 

@@ -15,15 +15,7 @@ class Acceptance:
     def __init__(self, ending: Ending, link: AgentLink) -> None:
         self._ending = ending
         self._link = link
-        self._given = asyncio.Event()
-
-    def give(self) -> None:
-        """Records that the agent has accepted the session."""
-        self._given.set()
-
-    def withdraw(self) -> None:
-        """Discards the acceptance. On a new socket, the agent must accept again."""
-        self._given.clear()
+        self.given = asyncio.Event()
 
     async def wait(self) -> None:
         """Waits until the agent has accepted. Fails the call if the target's time limit expires."""
@@ -44,5 +36,5 @@ class Acceptance:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await self._given.wait()
-        return self._given.is_set() or self._ending.due
+                await self.given.wait()
+        return self.given.is_set() or self._ending.due

@@ -286,7 +286,7 @@ class LiveSession:
         lost_ns = self.journal.clock_ns()
         if not await connection.reopen(limit_s, self._notify_reopen_failed):
             return False
-        self._acceptance.withdraw()
+        self._acceptance.given.clear()
         left_s = limit_s - (self.journal.clock_ns() - lost_ns) / NS_PER_S
         spawn(self._acceptance.wait_for_resuming(left_s), "session acceptance")
         self._link.send(messages)
@@ -350,7 +350,7 @@ class LiveSession:
             self.functions.register_with(self.router)
 
     async def _on_accepted(self, event: TelephonyEvent) -> None:
-        self._acceptance.give()
+        self._acceptance.given.set()
         resumed = self.state.status is e.Status.RESUMING
         if self.state.status is e.Status.ACTIVE or not self.journal.become(e.Status.ACTIVE) or resumed:
             return

@@ -147,6 +147,13 @@ def media(call: StreamCall, audio: bytes) -> Content | bytes:
     return call.numbered("media", {"media": {**dialect.media_members, **counted}})
 
 
+def swapped_if_asked(default: str) -> Callable[[Mapping[str, str], AudioFormat], bool]:
+    """Returns whether PCM is big-endian according to the option `BYTE_ORDER`, as a function for a dialect."""
+    return lambda options, coding: (
+        coding.encoding is Encoding.PCM16 and options.get(BYTE_ORDER, default) == "big"
+    )
+
+
 def first_format(dialect_formats: Mapping[str, AudioFormat]) -> Callable[[CallerSettings], str]:
     """Returns a function that chooses the table's first format for every call."""
     first = next(iter(dialect_formats))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, NewId
+from tui.protocols.base import CallerSettings
 from tui.protocols.telephony.dialect import (
     MULAW_8K,
     RETURNED,
@@ -67,16 +67,8 @@ def _call_ids(call: StreamCall) -> dict[str, str]:
     return {name: call.ids[name] for name in ("call_sid", "account_sid")}
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"dtmf": {"digit": digit, "duration": "100"}})
-
-
 def _stop(call: StreamCall) -> Content:
     return call.numbered("stop", {"stop": {**_call_ids(call), "reason": "callended"}})
-
-
-def _hex_id(new_id: NewId) -> str:
-    return new_id().replace("-", "")
 
 
 def _headers(token: str, url: str) -> Mapping[str, str]:
@@ -93,14 +85,14 @@ EXOTEL_DIALECT = TelephonyDialect(
     rate="sample_rate",
     rate_type=str,
     params="custom_parameters",
-    ids=dict.fromkeys(("stream", "call_sid", "account_sid"), _hex_id),
+    ids=dict.fromkeys(("stream", "call_sid", "account_sid"), lambda new_id: new_id().replace("-", "")),
     options=flushed_marks(RETURNED),
     formats=FORMATS,
     preferred_format=_preferred_format,
     frame_ms=100,
     reply_sizes=lambda coding: _SIZES,
     opening=_opening,
-    key=_key,
+    key=lambda call, digit: call.numbered("dtmf", {"dtmf": {"digit": digit, "duration": "100"}}),
     connected="connected",
     stop=_stop,
     stopped="stop",

@@ -76,10 +76,6 @@ def _opening(call: StreamCall) -> list[Content]:
     return [call.numbered("start", {"start": start, "extra_headers": headers})]
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"dtmf": {"track": "inbound", "digit": digit, "timestamp": call.timestamp}})
-
-
 def _reply_format(message: Members) -> AudioFormat | None:
     media = message.inside("media")
     name, rate = media.text("contentType"), media.number("sampleRate")
@@ -93,10 +89,6 @@ def _reply_format(message: Members) -> AudioFormat | None:
 def _reply_members(coding: AudioFormat) -> Content:
     name = next(name for name, known in FORMATS.items() if known == coding)
     return {"contentType": name.partition(";")[0], "sampleRate": coding.rate}
-
-
-def _extra_headers(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
-    return pairs_in(message.text("extra_headers"))
 
 
 PLIVO_DIALECT = TelephonyDialect(
@@ -117,12 +109,14 @@ PLIVO_DIALECT = TelephonyDialect(
     reply_format=_reply_format,
     reply_members=_reply_members,
     opening=_opening,
-    key=_key,
+    key=lambda call, digit: call.numbered(
+        "dtmf", {"dtmf": {"track": "inbound", "digit": digit, "timestamp": call.timestamp}}
+    ),
     played=Verb("playedStream", "name"),
     cleared=Verb("clearedAudio"),
     required={"start": ("start.callId", "start.streamId", "start.accountId")},
     tracks={"media": ("inbound",), "dtmf": ("inbound",)},
-    read_params=_extra_headers,
+    read_params=lambda dialect, message, start: pairs_in(message.text("extra_headers")),
     say=Verb("playAudio", "media.payload"),
     mark=Verb("checkpoint", "name"),
     clear="clearAudio",

@@ -7,8 +7,6 @@ unless ``byte_order=big`` is set) are therefore assumptions. The unit of a key's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.telephony.dialect import (
     BYTE_ORDER,
@@ -19,6 +17,7 @@ from tui.protocols.telephony.dialect import (
     any_id,
     first_format,
     one_of,
+    swapped_if_asked,
 )
 from tui.protocols.telephony.protocol import telephony_protocol
 from tui.protocols.twilio.dialect import TWILIO_NAMES, call_sids
@@ -50,14 +49,6 @@ def _user_audio(call: StreamCall, audio: bytes) -> Content:
     return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"dtmf": {"duration": _KEY_DURATION, "digit": digit}})
-
-
-def _big_endian(options: Mapping[str, str], coding: AudioFormat) -> bool:
-    return coding.encoding is Encoding.PCM16 and options.get(BYTE_ORDER, "little") == "big"
-
-
 SIGNALWIRE_DIALECT = TelephonyDialect(
     vendor="SignalWire",
     **TWILIO_NAMES,
@@ -65,10 +56,10 @@ SIGNALWIRE_DIALECT = TelephonyDialect(
     options={BYTE_ORDER: one_of("little", "big")},
     formats=FORMATS,
     preferred_format=first_format(FORMATS),
-    big_endian=_big_endian,
+    big_endian=swapped_if_asked("little"),
     opening=_opening,
     user_audio=_user_audio,
-    key=_key,
+    key=lambda call, digit: call.numbered("dtmf", {"dtmf": {"duration": _KEY_DURATION, "digit": digit}}),
     tracks={"media": ("inbound",)},
 )
 

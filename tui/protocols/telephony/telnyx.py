@@ -7,8 +7,6 @@ big-endian (option ``byte_order``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Finding
 from tui.protocols.telephony.dialect import (
@@ -22,6 +20,7 @@ from tui.protocols.telephony.dialect import (
     any_id,
     first_format,
     one_of,
+    swapped_if_asked,
 )
 from tui.protocols.telephony.protocol import telephony_protocol
 
@@ -49,10 +48,6 @@ def _opening(call: StreamCall) -> list[Content]:
     return [{"event": "connected", "version": "1.0.0"}, call.numbered("start", {"start": start})]
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"occurred_at": call.utc_now(), "dtmf": {"digit": digit}})
-
-
 def _stop(call: StreamCall) -> Content:
     ids = {name: call.ids[name] for name in ("user_id", "call_control_id")}
     return call.numbered("stop", {"stop": ids})
@@ -65,14 +60,6 @@ def _refusal(call: StreamCall, findings: list[Finding]) -> Content | None:
             payload = {"code": code, "title": title, "detail": finding.text}
             return {"event": "error", "stream_id": call.ids["stream"], "payload": payload}
     return None
-
-
-def _sizes(coding: AudioFormat) -> Sizes:
-    return Sizes(coding.bytes_per_second // 50, 30 * coding.bytes_per_second)
-
-
-def _big_endian(options: Mapping[str, str], coding: AudioFormat) -> bool:
-    return coding.encoding is Encoding.PCM16 and options.get(BYTE_ORDER, "big") == "big"
 
 
 TELNYX_DIALECT = TelephonyDialect(
@@ -88,10 +75,10 @@ TELNYX_DIALECT = TelephonyDialect(
     options={REPLY_FORMAT: one_of(*FORMATS), BYTE_ORDER: one_of("big", "little")},
     formats=FORMATS,
     preferred_format=first_format(FORMATS),
-    big_endian=_big_endian,
-    reply_sizes=_sizes,
+    big_endian=swapped_if_asked("big"),
+    reply_sizes=lambda coding: Sizes(coding.bytes_per_second // 50, 30 * coding.bytes_per_second),
     opening=_opening,
-    key=_key,
+    key=lambda call, digit: call.numbered("dtmf", {"occurred_at": call.utc_now(), "dtmf": {"digit": digit}}),
     connected="connected",
     stop=_stop,
     stopped="stop",

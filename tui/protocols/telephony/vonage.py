@@ -35,10 +35,6 @@ def _opening(call: StreamCall) -> list[Content]:
     return [call.numbered("websocket:connected", {_TYPE: call.format_name, **call.settings.params})]
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("websocket:dtmf", {"digit": digit, "duration": _KEY_MS})
-
-
 def _check_params(params: Mapping[str, str]) -> str:
     taken = next((name for name in params if name in _OWN_MEMBERS), "")
     return (
@@ -85,7 +81,7 @@ VONAGE_DIALECT = TelephonyDialect(
     reply_sizes=_sizes,
     opening=_opening,
     user_audio=lambda call, audio: audio,
-    key=_key,
+    key=lambda call, digit: call.numbered("websocket:dtmf", {"digit": digit, "duration": _KEY_MS}),
     start="websocket:connected",
     media=Verb(),
     dtmf=Verb("websocket:dtmf", "digit"),

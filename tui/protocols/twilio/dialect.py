@@ -122,10 +122,6 @@ def _opening(call: StreamCall) -> list[Content]:
     return [connected, call.numbered("start", {"start": start})]
 
 
-def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"dtmf": {"track": "inbound_track", "digit": digit}})
-
-
 def call_sids(call: StreamCall) -> dict[str, str]:
     """Returns the ids of the account and of the call, as messages contain them."""
     return {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
@@ -177,7 +173,7 @@ TWILIO_DIALECT = TelephonyDialect(
     formats=FORMATS,
     preferred_format=first_format(FORMATS),
     opening=_opening,
-    key=_key,
+    key=lambda call, digit: call.numbered("dtmf", {"dtmf": {"track": "inbound_track", "digit": digit}}),
     tracks={"media": ("inbound",), "dtmf": ("inbound_track",)},
     check_start=check_sids,
     read_format=_read_format,
