@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import click
-
 from tui.load.levels import CallLevel
 from tui.load.snapshot import Snapshot
 from tui.load.summary import Distribution, Summary
 from tui.text.numbers import clock, counted, milliseconds
 from tui.text.visible import one_line
-
-
-def print_line(snapshot: Snapshot) -> None:
-    """Prints the current state of the load test."""
-    click.echo(line_of(snapshot))
 
 
 def line_of(snapshot: Snapshot) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
@@ -97,19 +97,17 @@ def _against_calls(summary: Summary) -> str:
         return ""
     middle = [(level.calls_from + level.calls_to) / 2 for level in levels]
     series = [
-        Series(
-            name,
-            [(x, value) for x, value in zip(middle, values, strict=True) if value is not None],
-            dots=True,
-        )
-        for name, values in (
-            ("p50", [level.p50_ms for level in levels]),
-            ("p95", [level.p95_ms for level in levels]),
-            ("p99", [level.p99_ms for level in levels]),
-        )
+        _series("p50", zip(middle, (level.p50_ms for level in levels), strict=True), dots=True),
+        _series("p95", zip(middle, (level.p95_ms for level in levels), strict=True), dots=True),
+        _series("p99", zip(middle, (level.p99_ms for level in levels), strict=True), dots=True),
     ]
     mark = (float(summary.knee.calls), f"knee: {summary.knee.calls} calls") if summary.knee else None
     return plot(series, x_title="simultaneous calls", y_title="response time", mark=mark)
+
+
+def _series(name: str, points: Iterable[tuple[float, float | None]], *, dots: bool = False) -> Series:
+    """Returns the points that were measured as a line of a plot."""
+    return Series(name, [(x, y) for x, y in points if y is not None], dots)
 
 
 def _over_time(summary: Summary) -> str:
@@ -117,8 +115,8 @@ def _over_time(summary: Summary) -> str:
     if len(moments) < 2:
         return ""
     response = [
-        Series("p50", [(moment.at_s, moment.p50_ms) for moment in moments if moment.p50_ms is not None]),
-        Series("p95", [(moment.at_s, moment.p95_ms) for moment in moments if moment.p95_ms is not None]),
+        _series("p50", ((moment.at_s, moment.p50_ms) for moment in moments)),
+        _series("p95", ((moment.at_s, moment.p95_ms) for moment in moments)),
     ]
     calls = [Series("calls", [(moment.at_s, float(moment.calls)) for moment in summary.moments])]
     return (
@@ -147,13 +145,7 @@ def _levels(summary: Summary) -> str:
         return ""
     columns = [_Column("calls", "s"), *map(_Column, ("turns", "p50", "p95", "p99"))]
     rows = [
-        [
-            level.span,
-            f"{level.turns:,}",
-            milliseconds(level.p50_ms),
-            milliseconds(level.p95_ms),
-            milliseconds(level.p99_ms),
-        ]
+        [level.span, f"{level.turns:,}", *map(milliseconds, (level.p50_ms, level.p95_ms, level.p99_ms))]
         for level in summary.levels
     ]
     return _table(columns, rows)
@@ -169,14 +161,7 @@ def _canary(summary: Summary) -> str:
         _Column("saved session", "t"),
     ]
     rows = [
-        [
-            name,
-            f"{heard.count:,}",
-            milliseconds(heard.p50_ms),
-            milliseconds(heard.p95_ms),
-            milliseconds(heard.worst_ms),
-            folder,
-        ]
+        [name, f"{heard.count:,}", *map(milliseconds, (heard.p50_ms, heard.p95_ms, heard.worst_ms)), folder]
         for name, heard, folder in (
             ("alone", canary.idle, canary.idle_folder),
             ("alongside the others", canary.loaded, canary.loaded_folder),

@@ -12,6 +12,7 @@ from tui.text.numbers import clock
 
 _WIDTH = 940
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 56, 22, 40
+_MIDDLE = (_LEFT + _WIDTH - _RIGHT) / 2
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -52,7 +53,7 @@ def plot(
     for y in y_ticks:
         left, line = at(0, y)
         parts.append(f'<line class="grid" x1="{left}" y1="{line}" x2="{_WIDTH - _RIGHT}" y2="{line}"/>')
-        words = _milliseconds(y) if y_ms else f"{y:g}"
+        words = f"{y:g}" if not y_ms else f"{y:,.0f} ms" if y < 1_000 else f"{y / 1_000:g} s"
         parts.append(f'<text x="{left - 8}" y="{line + 4}" text-anchor="end">{words}</text>')
     for x in x_ticks:
         across, bottom = at(x, 0)
@@ -60,8 +61,7 @@ def plot(
             f'<text x="{across}" y="{bottom + 18}" text-anchor="middle">{clock(x) if x_time else f"{x:g}"}</text>'
         )
     parts.append(f'<text x="{_LEFT}" y="12">{escape(y_title)}</text>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{height - 4}" text-anchor="middle">{escape(x_title)}</text>')
+    parts.append(f'<text x="{_MIDDLE}" y="{height - 4}" text-anchor="middle">{escape(x_title)}</text>')
     if mark is not None:
         across, bottom = at(mark[0], 0)
         parts.append(f'<line class="knee" x1="{across}" y1="{_TOP - 8}" x2="{across}" y2="{bottom}"/>')
@@ -108,7 +108,3 @@ def ticks(most: float, steps: Sequence[float] | None = None, most_steps: int = 8
             times * power for times in (1, 2, 5, 10, 20) if max(most, 1) <= most_steps * times * power
         )
     return [step * number for number in range(math.ceil(max(most, 1e-9) / step) + 1)]
-
-
-def _milliseconds(value: float) -> str:
-    return f"{value:,.0f} ms" if value < 1_000 else f"{value / 1_000:g} s"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
+import click
 import gevent
 import locust
 from locust.env import Environment
@@ -34,7 +35,7 @@ from tui.load.board import Board
 from tui.load.caller import CallerScript
 from tui.load.caller_thread import ThreadsReplaced
 from tui.load.conditions import OF_A_CALL, Criterion
-from tui.load.output import print_line
+from tui.load.output import line_of
 from tui.load.plan import NAME, Role, current_plan
 from tui.load.records import CallEnding, CallRecord
 from tui.load.snapshot import print_json
@@ -186,7 +187,7 @@ def prepare(environment: Environment, **_: Any) -> None:
         board = _boards[environment] = Board(
             runner,
             max_call_minutes=plan.max_call_minutes if plan else None,
-            show=print_json if snapshots else print_line,
+            show=print_json if snapshots else lambda snapshot: click.echo(line_of(snapshot)),
             show_every_s=1.0 if snapshots else 5.0,
             canary_file=plan.canary_file if plan and snapshots else "",
         )

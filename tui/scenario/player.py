@@ -203,13 +203,13 @@ class Player:
                 return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
             case Hear():
                 await self._spoken_out(step)
-                return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns())
+                return self._ends_now(StepVerdict.NOT_MEASURED)
             case Run():
                 return await self._run(step)
             case Acting():
                 at_ns = await self._moment(step)
                 if isinstance(at_ns, str):
-                    return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), at_ns)
+                    return self._ends_now(StepVerdict.NOT_MEASURED, at_ns)
                 return await self._act(step, at_ns)
             case _:
                 raise AssertionError(step)
@@ -266,7 +266,7 @@ class Player:
                 raise AssertionError(step)
         if isinstance(step, TURNS):
             self._turn = CallerTurn(step, now_ns, self.now_ns())
-        return StepOutcome(StepVerdict.DONE, self.now_ns())
+        return self._ends_now(StepVerdict.DONE)
 
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
         """Begins a connection fault.
@@ -303,7 +303,7 @@ class Player:
         began_ns = await self._line_begun(spoken, handed_ns, begun_before)
         if began_ns is None:
             self._turn = CallerTurn(step, handed_ns, self.now_ns(), spoken=self.listening.over)
-            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
+            return self._ends_now(StepVerdict.NOT_MEASURED, "The line could not be spoken.")
         onset_ns, end_ns = began_ns + spoken.onset_ns, began_ns + spoken.end_ns
         self._turn = CallerTurn(step, onset_ns, end_ns)
         await self._until(end_ns)
@@ -345,8 +345,8 @@ class Player:
         )
         from_ns = self._turn.began_ns if after_say else self._ended_ns
         if after_say and not await self._was_speaking(from_ns):
-            return StepOutcome(
-                StepVerdict.NOT_MEASURED, self.now_ns(), "The agent was not speaking when the caller began."
+            return self._ends_now(
+                StepVerdict.NOT_MEASURED, "The agent was not speaking when the caller began."
             )
         since_ns = from_ns
         if sign.kind is not SignKind.STOPS:
@@ -397,7 +397,7 @@ class Player:
             answer, within_s = await listening.turn_end(), listening.limits.answer_s
             self._heard_out = True
         if answer not in UNANSWERED or (answered and listening.over):
-            return StepOutcome(StepVerdict.PASSED, self.now_ns(), reason)
+            return self._ends_now(StepVerdict.PASSED, reason)
         if listening.over:
             reason = f"The agent did not answer {what}: {self._over()}."
         elif answer is Answered.SILENT_AFTER_TOOL:
@@ -406,11 +406,11 @@ class Player:
                 f"The agent fell silent after the result of its tool {tool}:"
                 f" it did not answer {what} within {within_s:g} s."
             )
-            return StepOutcome(StepVerdict.FAILED, self.now_ns(), reason, code=SILENT_AFTER_TOOL)
+            return self._ends_now(StepVerdict.FAILED, reason, code=SILENT_AFTER_TOOL)
         else:
             within = f" within {within_s:g} s" if answer is Answered.NONE else ""
             reason = f"The agent did not answer {what}{within}."
-        return StepOutcome(StepVerdict.FAILED, self.now_ns(), reason)
+        return self._ends_now(StepVerdict.FAILED, reason)
 
     def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
         now_ns = self.now_ns()
@@ -490,9 +490,7 @@ class Player:
     async def _run(self, step: Run) -> StepOutcome:
         may_run = self.aids.may_run
         if may_run is None or not await may_run(step.run):
-            return StepOutcome(
-                StepVerdict.NOT_MEASURED, self.now_ns(), "Running commands is not allowed in this call."
-            )
+            return self._ends_now(StepVerdict.NOT_MEASURED, "Running commands is not allowed in this call.")
         process = await asyncio.create_subprocess_shell(
             step.run,
             stdin=asyncio.subprocess.DEVNULL,
@@ -506,7 +504,7 @@ class Player:
                 output, _ = await process.communicate()
         except TimeoutError:
             reason = f"The command did not end within {step.within}."
-            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), reason)
+            return self._ends_now(StepVerdict.NOT_MEASURED, reason)
         finally:
             # Needed also when the scenario's timeout cancels this step. Kills the whole group, because processes that
             # the shell started keep the output open.
@@ -515,16 +513,18 @@ class Player:
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode == 0:
-            return StepOutcome(StepVerdict.PASSED, self.now_ns())
+            return self._ends_now(StepVerdict.PASSED)
         lines = output.decode(errors="replace").strip().splitlines()
         last = f": {one_line(lines[-1], 200)}" if lines else ""
         if process.returncode in (126, 127):
-            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), f"The command cannot be run{last}.")
-        return StepOutcome(
-            StepVerdict.FAILED, self.now_ns(), f"The command ended with code {process.returncode}{last}."
-        )
+            return self._ends_now(StepVerdict.NOT_MEASURED, f"The command cannot be run{last}.")
+        return self._ends_now(StepVerdict.FAILED, f"The command ended with code {process.returncode}{last}.")
 
     # -- time --
+
+    def _ends_now(self, verdict: StepVerdict, reason: str = "", *, code: str = "") -> StepOutcome:
+        """Returns the outcome of a step that ends now."""
+        return StepOutcome(verdict, self.now_ns(), reason, code=code)
 
     def now_ns(self) -> int:
         """Returns the time on the session's clock."""
