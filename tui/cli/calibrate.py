@@ -9,22 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.cli import options as opts
 from tui.cli.help import GroupedCommand
-from tui.cli.options import (
-    LOCAL_PROTOCOLS,
-    NearChoice,
-    NumberInRange,
-    audio_options,
-    block_option,
-    check_devices,
-    config_option,
-    effective_settings,
-    option,
-    pass_time_limit,
-    target_of,
-    together,
-    typed_settings,
-)
+from tui.cli.option import NearChoice, NumberInRange, option, together
 from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
@@ -38,7 +25,7 @@ _LEAST_SECONDS = 15.0
 
 # fmt: off
 _options = together(
-    option("--protocol", type=NearChoice(LOCAL_PROTOCOLS), default="audiocodes",
+    option("--protocol", type=NearChoice(opts.LOCAL_PROTOCOLS), default="audiocodes",
            help="Protocol to use when calling the local agent."),
     option("--seconds", type=NumberInRange(min=_LEAST_SECONDS), default=60.0, metavar="S",
            help="Length of the call; measuring the clocks takes 30 s or more."),
@@ -51,9 +38,9 @@ _options = together(
 
 @click.command(cls=GroupedCommand, example="opusagent-tui calibrate --check 20")
 @_options
-@audio_options
-@block_option
-@config_option
+@opts.audio_options
+@opts.block_option
+@opts.config_option
 def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bool, **options: Any) -> None:
     """Measure how accurate response times are with your devices.
 
@@ -71,10 +58,10 @@ def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bo
     from tui.text.visible import one_line
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed sentences report the same
-    flags = {**typed_settings(options), "protocol": protocol}
-    check_devices(flags)
-    pass_time_limit(effective_settings())
-    target = target_of(_ANY_URL, flags)
+    flags = {**opts.typed_settings(options), "protocol": protocol}
+    opts.check_devices(flags)
+    opts.pass_time_limit(opts.effective_settings())
+    target = opts.target_of(_ANY_URL, flags)
     click.echo(f"Calibrating for {seconds:.0f} s. The speaker plays recorded speech.", err=True)
     try:
         calibration = asyncio.run(measure(target, seconds))

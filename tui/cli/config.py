@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from tui.cli import options as opts
 from tui.cli.help import GroupedCommand
-from tui.cli.options import (
-    config_option,
-    effective_settings,
-    option,
-    settings_errors,
-    settings_file,
-)
+from tui.cli.option import option
 from tui.cli.program import Sentence
 
 if TYPE_CHECKING:
@@ -38,18 +33,18 @@ class SettingRow(NamedTuple):
 @option(
     "--keys", is_flag=True, help="List every action that can be used under [keys], by screen, with its keys."
 )
-@config_option
+@opts.config_option
 def config(init: bool, keys: bool) -> None:
     """Show the settings file, the effective settings and where each comes from."""
     from tui.config.reading import settings_path
 
     if init:
-        path = settings_path(settings_file())
+        path = settings_path(opts.settings_file())
         _write_starter(path)
         click.echo(f"Wrote {path}")
         return
-    in_force = effective_settings()
-    with settings_errors():
+    in_force = opts.effective_settings()
+    with opts.settings_errors():
         from tui.screens.settings import check_screen
 
         check_screen(in_force)

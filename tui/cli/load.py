@@ -18,19 +18,9 @@ from urllib.parse import urlsplit
 
 import click
 
+from tui.cli import options as opts
 from tui.cli.help import GroupedCommand
-from tui.cli.options import (
-    NumberInRange,
-    config_option,
-    effective_settings,
-    file_errors,
-    option,
-    scenario_target,
-    target_options,
-    together,
-    tools_option,
-    typed_settings,
-)
+from tui.cli.option import NumberInRange, option, together
 from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
@@ -132,9 +122,9 @@ _load_options = together(
     help="A profile from the settings file; overrides the scenario's target.",
 )
 @_load_options
-@tools_option
-@target_options
-@config_option
+@opts.tools_option
+@opts.target_options
+@opts.config_option
 def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -> None:
     """Call an agent with many callers at once, and find out how many it can handle.
 
@@ -148,7 +138,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     if find_spec("locust") is None:
         raise Sentence(f"Load tests need the load extra: {EXTRA}.")
     found = _read(scenario)
-    target = scenario_target(found, url, profile, typed_settings(options))
+    target = opts.scenario_target(found, url, profile, opts.typed_settings(options))
     _check_host(target, own["allowed"])
     workers = own["workers"] or 1
     _check_descriptors(own["users"] if own["worker"] else math.ceil(own["users"] / workers))
@@ -231,7 +221,7 @@ def _check_options(own: dict[str, Any]) -> None:
 def _read(path: Path) -> Scenario:
     from tui.scenario.reading import find_scenarios, read_scenario
 
-    with file_errors():
+    with opts.file_errors():
         files = find_scenarios([path])
         if len(files) != 1:
             raise Sentence(f"{path} contains {len(files)} scenarios. Specify a single file.")
@@ -292,11 +282,11 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
     from tui.speech.process import SpeechProcess
 
     saves = bool(own["keep_if"]) or own["keep"] > 0
-    settings = effective_settings()
+    settings = opts.effective_settings()
     sessions = str(sessions_folder(settings))
     folder = sessions if saves else ""
     # Done once and before any call, because a process that synthesizes speech has no time for callers.
-    with file_errors(), SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
+    with opts.file_errors(), SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
         lines = {} if own["master"] else lines_of(scenario, speech.speak)
     plan = LoadPlan(
         scenario=str(Path(scenario.path).resolve()),

@@ -14,35 +14,8 @@ import click
 
 from tui import __version__, collector
 from tui.cli import completion
-from tui.cli.options import (
-    BEHAVIOUR,
-    LOCAL_PROTOCOLS,
-    NearChoice,
-    agent_options,
-    audio_options,
-    behaviour_options,
-    block_option,
-    check_devices,
-    check_terminal,
-    config_option,
-    delete_old_sessions,
-    effective_settings,
-    headless_options,
-    make_agent_settings,
-    option,
-    pass_time_limit,
-    refuse_settings_of_one_target,
-    save_options,
-    scenario_option,
-    script_options,
-    settings_errors,
-    target_of,
-    target_options,
-    token_of,
-    tools_option,
-    trace_option,
-    typed_settings,
-)
+from tui.cli import options as opts
+from tui.cli.option import NearChoice, option
 from tui.cli.program import Program, Sentence, error_object, prepare_streams
 from tui.exit_code import ExitCode
 
@@ -77,7 +50,7 @@ LATER = {
     epilog=EXIT_CODES,
 )
 @click.version_option(__version__, prog_name="opusagent-tui")
-@config_option
+@opts.config_option
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Talk to a voice agent from the terminal, and see every message and each turn's response time.
@@ -94,14 +67,14 @@ def cli(context: click.Context) -> None:
     example="opusagent-tui connect wss://agent.example.com/voice --token-env MY_AGENT_TOKEN",
 )
 @click.argument("url", metavar="[URL|PROFILE]", required=False, shell_complete=completion.profiles)
-@target_options
-@block_option
-@tools_option
-@scenario_option
-@audio_options
-@save_options
-@trace_option
-@config_option
+@opts.target_options
+@opts.block_option
+@opts.tools_option
+@opts.scenario_option
+@opts.audio_options
+@opts.save_options
+@opts.trace_option
+@opts.config_option
 def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     """Call a voice agent.
 
@@ -111,11 +84,11 @@ def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **opt
 
     The exit code is 0, unless the last call could not be made or was cut off.
     """
-    flags = typed_settings(options)
-    check_devices(flags)
+    flags = opts.typed_settings(options)
+    opts.check_devices(flags)
     if url is None:
-        refuse_settings_of_one_target(flags)
-    target = target_of(url, flags) if url is not None else None
+        opts.refuse_settings_of_one_target(flags)
+    target = opts.target_of(url, flags) if url is not None else None
     _show_screen(target, flags=flags, trace_callbacks=trace_callbacks, scenario=scenario)
 
 
@@ -125,24 +98,24 @@ def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **opt
 )
 @option(
     "--protocol",
-    type=NearChoice(LOCAL_PROTOCOLS),
+    type=NearChoice(opts.LOCAL_PROTOCOLS),
     group="Local agent",
     default="audiocodes",
     help="Protocol of the local agent.",
 )
-@behaviour_options
-@tools_option
-@scenario_option
-@audio_options
-@block_option
-@save_options
-@trace_option
-@config_option
+@opts.behaviour_options
+@opts.tools_option
+@opts.scenario_option
+@opts.audio_options
+@opts.block_option
+@opts.save_options
+@opts.trace_option
+@opts.config_option
 def demo(trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     """Start the local agent and call it."""
-    agent = make_agent_settings(**{name: options.pop(name) for name in BEHAVIOUR})
-    flags = typed_settings(options)
-    check_devices(flags)
+    agent = opts.make_agent_settings(**{name: options.pop(name) for name in opts.BEHAVIOUR})
+    flags = opts.typed_settings(options)
+    opts.check_devices(flags)
     _show_screen(
         None,
         flags=flags,
@@ -158,13 +131,13 @@ def demo(trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     example="opusagent-tui call ws://127.0.0.1:9000/audiocodes --say 1 --max-response-ms 3000",
 )
 @click.argument("url", metavar="URL|PROFILE", shell_complete=completion.profiles)
-@script_options
-@headless_options
-@tools_option
-@target_options
-@block_option
-@save_options
-@config_option
+@opts.script_options
+@opts.headless_options
+@opts.tools_option
+@opts.target_options
+@opts.block_option
+@opts.save_options
+@opts.config_option
 def call(
     url: str,
     say: Sequence[Path],
@@ -183,16 +156,16 @@ def call(
     from tui.handlers.tools.file import load_tools
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
-    printer = headless.Printer(click.echo, effective_settings().thresholds, as_json=as_json)
+    printer = headless.Printer(click.echo, opts.effective_settings().thresholds, as_json=as_json)
 
     def failed(code: ExitCode, reason: str, message: str) -> None:
         if as_json:
             click.echo(error_object("call", message, code, reason))
 
-    synthesizer = effective_settings().settings.speech.synthesizer or ""
+    synthesizer = opts.effective_settings().settings.speech.synthesizer or ""
     with _refusals(), spoken_files(say, timeout, synthesizer) as files:
-        flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
-        target = target_of(url, flags, ignoring=SOUND)
+        flags = {**opts.typed_settings(options), "input": "lines", "output": options["output"]}
+        target = opts.target_of(url, flags, ignoring=SOUND)
         _check_output(target.output)
         script = headless.Script(files, timeout, max_response_ms, strict)
         held = headless.call(
@@ -206,7 +179,7 @@ def call(
             shows_audio=as_json,  # lines for people never show audio messages
         )
         code = asyncio.run(held)
-    delete_old_sessions()
+    opts.delete_old_sessions()
     sys.exit(code)
 
 
@@ -215,8 +188,8 @@ def call(
     example="opusagent-tui check ws://127.0.0.1:9000/audiocodes",
 )
 @click.argument("url", metavar="URL|PROFILE", shell_complete=completion.profiles)
-@target_options
-@config_option
+@opts.target_options
+@opts.config_option
 def check(url: str, **options: Any) -> None:
     """Check that a voice agent can be reached, without a call."""
     import asyncio
@@ -226,7 +199,7 @@ def check(url: str, **options: Any) -> None:
     from tui.session.dialling import DiallingError
 
     logging.getLogger().addHandler(logging.NullHandler())  # the sentences report the same, without secrets
-    target = target_of(url, typed_settings(options), ignoring=FOR_EVERYBODY)
+    target = opts.target_of(url, opts.typed_settings(options), ignoring=FOR_EVERYBODY)
     try:
         sys.exit(asyncio.run(probe.check(target, click.echo)))
     except DiallingError as error:
@@ -236,8 +209,8 @@ def check(url: str, **options: Any) -> None:
 
 
 @cli.command(example="opusagent-tui agent --port 9000")
-@agent_options
-@behaviour_options
+@opts.agent_options
+@opts.behaviour_options
 def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> None:
     """Run only the local agent; stop it with Ctrl+C.
 
@@ -251,7 +224,7 @@ def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> Non
 
     if host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"Warning: anyone who can reach {host} can call this agent.", err=True)
-    chosen = make_agent_settings(host=host, token=token_of(token_env), **settings)
+    chosen = opts.make_agent_settings(host=host, token=opts.token_of(token_env), **settings)
 
     def print_urls(url: str) -> None:
         for path, protocol in by_path().items():
@@ -275,7 +248,7 @@ def devices() -> None:
     from tui.audio.devices import AudioDeviceError, list_by_trial, no_device_sentence
     from tui.text.visible import one_line
 
-    pass_time_limit(effective_settings())
+    opts.pass_time_limit(opts.effective_settings())
     try:
         listed = list_by_trial()
     except AudioDeviceError as error:
@@ -326,12 +299,12 @@ def _show_screen(
 ) -> NoReturn:
     """Shows the screen until the user quits, then exits with the screen's exit code. Raises `Sentence`."""
     collector.hold()
-    in_force = effective_settings()
-    with settings_errors():
+    in_force = opts.effective_settings()
+    with opts.settings_errors():
         from tui.config.targets import address_book
 
         book = address_book(in_force, flags, for_demo=start_demo)
-        check_terminal()
+        opts.check_terminal()
         from tui.cli.screen import run_screen
 
         played = None
@@ -348,7 +321,7 @@ def _show_screen(
             trace_callbacks=trace_callbacks,
             scenario=played,
         )
-    delete_old_sessions()
+    opts.delete_old_sessions()
     sys.exit(code)
 
 

@@ -7,7 +7,6 @@ Heavy modules are imported late, because ``--help`` loads this module.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from tui.cli import completion
-from tui.cli.help import GroupedOption
+from tui.cli.option import Command, ExistingFile, NearChoice, NumberInRange, option, together
 from tui.cli.program import Sentence
 from tui.protocols.registry import BUILT_IN
 from tui.settings import SETTINGS, Scope, Setting, names_with
@@ -42,29 +41,6 @@ LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
 _TOOLS = ("tools", "tool_timeout_s")
 _FILE, _IN_FORCE = "tui.cli.options.file", "tui.cli.options.settings"
-
-Command = Callable[..., Any]
-
-
-def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """Returns `click.option` for an option. The help shows the option's default, if any.
-
-    ``group`` is the heading under which the help lists the option.
-    """
-    settings.setdefault("cls", GroupedOption)
-    settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
-    return click.option(*names, **settings)
-
-
-def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combines options into one decorator. The help lists the options in the given order."""
-
-    def decorate(command: Command) -> Command:
-        for each in reversed(options):
-            command = each(command)
-        return command
-
-    return decorate
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
@@ -100,51 +76,12 @@ def _click_type(setting: Setting) -> Any:
     if setting.choices and setting.kind is str:
         return NearChoice(setting.choices)
     if setting.must_exist:
-        return _ExistingFile()
+        return ExistingFile()
     if setting.kind is int:
         return click.IntRange(setting.least, setting.most)
     if setting.kind is float and not setting.choices:
         return NumberInRange(setting.above, setting.most, min_open=True)
     return None
-
-
-class NumberInRange(click.FloatRange):
-    """A number within limits. Error messages say "number" instead of naming a Python type."""
-
-    name = "number"
-
-
-class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A choice of words whose error message suggests the closest match."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns an error message that suggests the closest word."""
-        from tui.text.strict import did_you_mean
-        from tui.text.visible import one_line
-
-        near = did_you_mean(str(value), map(str, self.choices))
-        return f"unknown value '{one_line(str(value), 60)}'{near} Choose from {', '.join(map(str, self.choices))}."
-
-
-class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A path to an existing file. Unlike `click.Path`, distinguishes an inaccessible file from a missing file."""
-
-    name = "file"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Returns the path unchanged if the file exists."""
-        from tui.text.visible import one_line
-
-        shown = f"'{one_line(value, 200)}'"
-        try:
-            mode = Path(value).stat().st_mode
-        except FileNotFoundError:
-            self.fail(f"{shown} does not exist.", param, ctx)
-        except OSError as error:
-            self.fail(f"{shown} cannot be read: {error.strerror}.", param, ctx)
-        if stat.S_ISDIR(mode):
-            self.fail(f"{shown} is a directory.", param, ctx)
-        return value
 
 
 # fmt: off

@@ -13,19 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tui.cli import completion
+from tui.cli import options as opts
 from tui.cli.help import GroupedCommand, write_example
-from tui.cli.options import (
-    config_option,
-    delete_old_sessions,
-    effective_settings,
-    file_errors,
-    option,
-    save_options,
-    scenario_target,
-    target_options,
-    together,
-    typed_settings,
-)
+from tui.cli.option import option, together
 from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
@@ -65,7 +55,7 @@ _files = click.argument(
 
 def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
     """Returns the command that makes the engine play a scenario. Raises `Sentence`."""
-    with file_errors():
+    with opts.file_errors():
         from tui.engine.wire import PlayScenario
         from tui.scenario.reading import commands_of, read_scenario
 
@@ -113,7 +103,7 @@ def check(files: Sequence[Path]) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Output file; WAV files of what was said are written next to it.",
 )
-@config_option
+@opts.config_option
 def make(session: Path, output: Path) -> None:
     """Turn a saved session into a scenario, so that a bug report becomes a failing test.
 
@@ -124,8 +114,8 @@ def make(session: Path, output: Path) -> None:
     from tui.scenario.making import make_scenario
     from tui.text.visible import one_line
 
-    with file_errors(), session_sentences():
-        made = make_scenario(named_session(session), output, effective_settings().thresholds.slow_ms)
+    with opts.file_errors(), session_sentences():
+        made = make_scenario(named_session(session), output, opts.effective_settings().thresholds.slow_ms)
     click.echo(f"{made.path}: {made.contents}")
     for each in made.left_out:
         click.echo(f"  not included: {one_line(each, 200)}", err=True)
@@ -150,7 +140,7 @@ def import_file(file: Path, output: Path | None) -> None:
     from tui.scenario.reading import SUFFIX, read_scenario
     from tui.text.visible import one_line
 
-    with file_errors():
+    with opts.file_errors():
         found = import_scenarios(file)
         folder = output or file.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -195,9 +185,9 @@ _test_options = together(
 @click.command(cls=GroupedCommand, example="opusagent-tui test tests/calls --profile staging --jobs 4")
 @_files
 @_test_options
-@target_options
-@save_options
-@config_option
+@opts.target_options
+@opts.save_options
+@opts.config_option
 def test(files: Sequence[Path], **options: Any) -> None:
     """Play scenarios against an agent, and check the results.
 
@@ -210,17 +200,17 @@ def test(files: Sequence[Path], **options: Any) -> None:
     chosen = _Chosen(**{name: options.pop(name) for name in _Chosen._fields})
     if chosen.baseline and chosen.save_baseline:
         raise Sentence("Use either --baseline or --save-baseline, not both.")
-    plans = _plans(_read(files), chosen, typed_settings(options))
+    plans = _plans(_read(files), chosen, opts.typed_settings(options))
     printer = _printer(on_stderr="-" in (chosen.json_file, chosen.junit_file))
-    with file_errors():
+    with opts.file_errors():
         baseline = _baseline(chosen.baseline, [plan.scenario for plan in plans])
         pairs, received = asyncio.run(_play(plans, printer, chosen.jobs, fail_fast=chosen.fail_fast))
     if reports := chosen.reports:
-        thresholds = effective_settings().thresholds
+        thresholds = opts.effective_settings().thresholds
         pairs = [(each, write_reports(result, reports, thresholds)) for each, result in pairs]
     printer.table([result for _, result in pairs])
     code = _hand_over(pairs, chosen, printer, baseline, received)
-    delete_old_sessions()
+    opts.delete_old_sessions()
     sys.exit(code)
 
 
@@ -296,7 +286,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]
         raise Sentence(f"No scenario has the tag {chosen.tags[0]}{did_you_mean(chosen.tags[0], known)}")
     plans = []
     for each in tagged:
-        target = scenario_target(each, chosen.url, chosen.profile, flags)
+        target = opts.scenario_target(each, chosen.url, chosen.profile, flags)
         if chosen.reports and not target.save:
             raise Sentence("--report needs saved sessions: leave out --no-save.")
         plans.append(Planned(each, target, chosen.repeat or each.repeat))
@@ -333,7 +323,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
     from tui.scenario.workers import Workers
     from tui.speech.process import SpeechProcess
 
-    chosen = effective_settings().settings.speech
+    chosen = opts.effective_settings().settings.speech
     choice = {"synthesizer": chosen.synthesizer or "", "model": chosen.model or ""}
     speech = click.get_current_context().with_resource(SpeechProcess(**choice))
     for each in scenarios:
@@ -387,7 +377,7 @@ def _write(file: str, content: bytes) -> None:
 
 
 def _read(files: Sequence[Path]) -> list[Scenario]:
-    with file_errors():
+    with opts.file_errors():
         from tui.scenario.reading import find_scenarios, read_scenario
 
         return [read_scenario(path) for path in find_scenarios(files)]

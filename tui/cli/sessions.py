@@ -16,17 +16,9 @@ import click
 
 from tui import collector
 from tui.cli import completion
+from tui.cli import options as opts
 from tui.cli.help import GroupedCommand, write_example
-from tui.cli.options import (
-    NumberInRange,
-    check_terminal,
-    config_option,
-    effective_settings,
-    option,
-    settings_errors,
-    together,
-    typed_settings,
-)
+from tui.cli.option import NumberInRange, option, together
 from tui.cli.program import Sentence
 from tui.files import path_of
 from tui.text.visible import one_line
@@ -107,7 +99,7 @@ _export_options = together(
 
 @click.group(cls=SessionsGroup, invoke_without_command=True)
 @_list_options
-@config_option
+@opts.config_option
 @click.pass_context
 def sessions(
     context: click.Context,
@@ -248,7 +240,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
     from tui.saving.deleting import superfluous, with_trash
 
     if keep_days is None and keep_count is None:
-        kept = effective_settings().settings.sessions
+        kept = opts.effective_settings().settings.sessions
         keep_days, keep_count = kept.keep_days, kept.keep_count
     if keep_days is None and keep_count is None:
         raise Sentence(
@@ -325,7 +317,7 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
     metavar="DEVICE|none",
     help="Speaker: auto, a name, part of a name, an index, or none.",
 )
-@config_option
+@opts.config_option
 def open_session(session: Path | None, speed: float | None, **options: str) -> None:
     """Open a saved session on the screen.
 
@@ -336,12 +328,12 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
     from tui.cli.screen import Opening, run_screen
     from tui.config.targets import speaker
 
-    in_force = effective_settings()
+    in_force = opts.effective_settings()
     if session is None and speed is not None:
         raise Sentence("--speed needs a session, as in `opusagent-tui open latest --speed 8`.")
-    check_terminal("opusagent-tui sessions" if session is None else f"opusagent-tui metrics {session}")
-    with session_sentences(), settings_errors():
-        output = speaker(in_force, typed_settings(options))
+    opts.check_terminal("opusagent-tui sessions" if session is None else f"opusagent-tui metrics {session}")
+    with session_sentences(), opts.settings_errors():
+        output = speaker(in_force, opts.typed_settings(options))
         opening = Opening(_folder(), None if session is None else named_session(session), speed, output)
         code = run_screen(None, _book(in_force), in_force, opening=opening)
     sys.exit(code)
@@ -365,7 +357,7 @@ def _book(in_force: SettingsInForce) -> AddressBook:
 @click.command(cls=GroupedCommand, example="opusagent-tui metrics latest --json")
 @click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
-@config_option
+@opts.config_option
 def metrics(session: Path, as_json: bool) -> None:
     """Measure a saved session again from its events and audio.
 
@@ -380,7 +372,7 @@ def metrics(session: Path, as_json: bool) -> None:
     with session_sentences(), open_saved(named_session(session)) as saved:
         figures = remeasure(saved)
         _print_problems(saved.problems)
-    thresholds = effective_settings().thresholds
+    thresholds = opts.effective_settings().thresholds
     if as_json:
         click.echo(json_of(in_json(figures, thresholds)))
         return
@@ -398,7 +390,7 @@ def metrics(session: Path, as_json: bool) -> None:
 )
 @option("--no-audio", is_flag=True, help="Draw the waveform but leave the audio out.")
 @option("--open", "open_it", is_flag=True, help="Open the report in the web browser.")
-@config_option
+@opts.config_option
 def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> None:
     """Export a saved session as a single self-contained HTML page.
 
@@ -410,7 +402,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
     from tui.saving.reading import open_session as open_saved
 
     with session_sentences(), open_saved(named_session(session)) as saved:
-        page = render(saved, effective_settings().thresholds, with_audio=not no_audio)
+        page = render(saved, opts.effective_settings().thresholds, with_audio=not no_audio)
         _print_problems(saved.problems)
         beside = report_path(saved.folder.resolve())
     if output == "-":
@@ -436,7 +428,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
 @click.argument("left", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @click.argument("right", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
-@config_option
+@opts.config_option
 def compare(left: Path, right: Path, as_json: bool) -> None:
     """Compare two saved sessions turn by turn: response times, words, findings.
 
@@ -452,7 +444,7 @@ def compare(left: Path, right: Path, as_json: bool) -> None:
         open_saved(named_session(left)) as one,
         open_saved(named_session(right)) as other,
     ):
-        comparison = compare_sessions(one, other, effective_settings().thresholds)
+        comparison = compare_sessions(one, other, opts.effective_settings().thresholds)
     if as_json:
         click.echo(json_of(comparison))
         return
@@ -463,7 +455,7 @@ def compare(left: Path, right: Path, as_json: bool) -> None:
 @click.command(cls=GroupedCommand, example="opusagent-tui export latest --format csv --filter errors")
 @click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @_export_options
-@config_option
+@opts.config_option
 def export(
     session: Path,
     output: str | None,
@@ -524,7 +516,7 @@ def _parent(save: str | None) -> Path:
     from tui.config.targets import sessions_folder
 
     if save is None:
-        return sessions_folder(effective_settings())
+        return sessions_folder(opts.effective_settings())
     parent = path_of(save)
     if not os.path.lexists(parent):
         raise Sentence(f"--save {save}: there is no such folder.")
