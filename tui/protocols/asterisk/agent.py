@@ -6,14 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.asterisk.wire import (
-    FORMATS,
-    MAX_MESSAGE_BYTES,
-    ControlMessage,
-    command,
-    frame_bytes,
-    is_plain,
-)
+from tui.protocols.asterisk import wire
 from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
@@ -110,7 +103,7 @@ class AsteriskAgent(AgentDefaults):
         return []
 
     def _command(self, kind: str, summary: str, correlation_id: str = "") -> Outgoing:
-        return command(kind, summary, plain=self._plain, correlation_id=correlation_id)
+        return wire.command(kind, summary, plain=self._plain, correlation_id=correlation_id)
 
     # Messages from Asterisk.
 
@@ -118,10 +111,10 @@ class AsteriskAgent(AgentDefaults):
         """Decodes one event or audio frame from Asterisk. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
-        message = ControlMessage(frame, "event")
+        message = wire.ControlMessage(frame, "event")
         handler = self._HANDLERS.get(message.kind())
         if message.kind() == "MEDIA_START":
-            self._plain = is_plain(frame)
+            self._plain = wire.is_plain(frame)
         self._end_dropped(message)
         return message.incoming(handler(self, message) if handler else message.unknown())
 
@@ -144,21 +137,21 @@ class AsteriskAgent(AgentDefaults):
 
     def _on_start(self, message: Message) -> str:
         name = message.text("format", required=True)
-        coding = FORMATS.get(name)
+        coding = wire.FORMATS.get(name)
         if coding is None:
             message.find(
-                "other-format", f"The format is {cut(name, 40)}; expected one of {', '.join(FORMATS)}."
+                "other-format", f"The format is {cut(name, 40)}; expected one of {', '.join(wire.FORMATS)}."
             )
             message.replies.append(self._command("HANGUP", "hang up: the format is not supported"))
             return "start, another format"
-        size, due = message.number("optimal_frame_size"), frame_bytes(coding)
+        size, due = message.number("optimal_frame_size"), wire.frame_bytes(coding)
         if size != due:
             found = "missing" if size is None else f"{size:g}"
             message.find(
                 "other-frame-size", f"optimal_frame_size is {found}; a {name} frame has {due} bytes."
             )
         self.user_format = coding
-        self._cutter = Cutter(Sizes(due, MAX_MESSAGE_BYTES - MAX_MESSAGE_BYTES % due, due))
+        self._cutter = Cutter(Sizes(due, wire.MAX_MESSAGE_BYTES - wire.MAX_MESSAGE_BYTES % due, due))
         self._open_stream_id = None
         variables = message.inside("channel_variables").body
         message.event(Type.SESSION_INITIATE, format=coding, params=message.body)

@@ -11,18 +11,8 @@ from msgspec.structs import replace
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import strip_wav_header
+from tui.protocols.asterisk import wire
 from tui.protocols.asterisk.queue import MAX_FRAMES, XOFF_FRAMES, XON_FRAMES, FrameQueue
-from tui.protocols.asterisk.wire import (
-    COMMANDS,
-    FORMATS,
-    FRAME_MS,
-    MAX_COMMAND_BYTES,
-    MAX_MESSAGE_BYTES,
-    ControlMessage,
-    event,
-    frame_bytes,
-    is_plain,
-)
 from tui.protocols.base import (
     CallerSettings,
     Finding,
@@ -79,7 +69,7 @@ class AsteriskCaller(ImplyingCaller):
         super().__init__()
         self._channel = _Channel(settings, new_id, utc_now)
         self._in_call = False
-        size = frame_bytes(self._channel.coding)
+        size = wire.frame_bytes(self._channel.coding)
         self._cutter = Cutter(Sizes(size, size, size))
         self._queue = FrameQueue(size)
         self._marks: deque[_Acknowledgement] = deque()
@@ -163,13 +153,14 @@ class AsteriskCaller(ImplyingCaller):
         """Decodes one command or audio frame from the server. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
-        if (size := len(frame.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
-            text = f"The command has {size} bytes; Asterisk ignores commands longer than {MAX_COMMAND_BYTES} bytes."
+        if (size := len(frame.encode(errors="surrogatepass"))) > wire.MAX_COMMAND_BYTES:
+            most = f"{wire.MAX_COMMAND_BYTES} bytes"
+            text = f"The command has {size} bytes; Asterisk ignores commands longer than {most}."
             return _ignored(frame, "command-too-long", text)
-        if is_plain(frame) is not self._channel.plain:
+        if wire.is_plain(frame) is not self._channel.plain:
             return self._other_control(frame)
         try:
-            message = ControlMessage(frame, "command")
+            message = wire.ControlMessage(frame, "command")
         except ProtocolError as error:
             if error.code != "not-json":
                 raise
@@ -238,8 +229,8 @@ class AsteriskCaller(ImplyingCaller):
 
     def _check_audio(self, message: Message, frame: bytes, audio: bytes, *, had_header: bool) -> None:
         faults, coding = self._faults, self._channel.coding
-        if len(frame) > MAX_MESSAGE_BYTES:
-            text = f"A message has more than {MAX_MESSAGE_BYTES} bytes; Asterisk ends the call."
+        if len(frame) > wire.MAX_MESSAGE_BYTES:
+            text = f"A message has more than {wire.MAX_MESSAGE_BYTES} bytes; Asterisk ends the call."
             faults.report(message, "message-too-long", text)
         if self._queue.ignored and not self._queue.overflows:
             text = "Audio arrived more than a second after MEDIA_XOFF; Asterisk drops it once 1000 frames are queued."
@@ -390,8 +381,8 @@ class _Channel:
         options = settings.options
         self.plain = options.get("control") == "plain"
         self.flush_ends_pause = is_on(options, "flush_ends_pause")
-        self.format_name = settings.formats[0] if settings.formats else next(iter(FORMATS))
-        self.coding = FORMATS[self.format_name]
+        self.format_name = settings.formats[0] if settings.formats else next(iter(wire.FORMATS))
+        self.coding = wire.FORMATS[self.format_name]
         self._id = options.get("channel_id") or _unique_id(new_id, utc_now)
         # In plain text, spaces separate the members.
         connection = options.get("connection") or "-".join(settings.agent_name.split())
@@ -401,19 +392,19 @@ class _Channel:
 
     def start(self) -> Outgoing:
         """Returns the MEDIA_START message."""
-        sizes = {"optimal_frame_size": frame_bytes(self.coding), "ptime": FRAME_MS}
+        sizes = {"optimal_frame_size": wire.frame_bytes(self.coding), "ptime": wire.FRAME_MS}
         members = {**self._names, "channel_id": self._id, "format": self.format_name, **sizes}
         variables = {"channel_variables": self._variables}
-        return event("MEDIA_START", {**members, **variables}, f"start, {self.coding}", plain=self.plain)
+        return wire.event("MEDIA_START", {**members, **variables}, f"start, {self.coding}", plain=self.plain)
 
     def event(self, kind: str, summary: str, **members: Any) -> Outgoing:
         """Returns a message with an event of this channel."""
-        return event(kind, {"channel_id": self._id, **members}, summary, plain=self.plain)
+        return wire.event(kind, {"channel_id": self._id, **members}, summary, plain=self.plain)
 
 
 def _check(settings: CallerSettings) -> None:
     settings.check_options(_TITLE, _OPTIONS)
-    check_formats(_TITLE, settings.formats, FORMATS)
+    check_formats(_TITLE, settings.formats, wire.FORMATS)
     control = settings.options.get("control", "json")
     check_choice("control", control, ("json", "plain"), "json or plain")
     for name in ("connection", "channel_id"):
@@ -433,5 +424,5 @@ def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
 
 def _ignored(frame: str, rule: str, text: str) -> Incoming:
     """Returns the result of decoding a command that Asterisk ignores. A finding gives the reason."""
-    kind = next((name for name in COMMANDS if name in frame), "text")
+    kind = next((name for name in wire.COMMANDS if name in frame), "text")
     return Incoming(kind=kind, summary=f"{kind}, ignored", findings=(Finding(rule, text),))

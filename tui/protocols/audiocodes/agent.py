@@ -7,16 +7,7 @@ from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import wav_header
-from tui.protocols.audiocodes.wire import (
-    DEFAULT_FORMAT,
-    FORMATS,
-    SPEECH,
-    audio_of,
-    each_activity,
-    event_name,
-    is_message,
-    mark_name,
-)
+from tui.protocols.audiocodes import wire
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
@@ -34,7 +25,7 @@ class AudioCodesAgent(AgentDefaults):
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow, *, play_format: str = "") -> None:
-        check_formats("AudioCodes", [play_format] if play_format else [], FORMATS)
+        check_formats("AudioCodes", [play_format] if play_format else [], wire.FORMATS)
         self._new_id = new_id
         self._utc_now = utc_now
         self._forced_media = play_format
@@ -48,12 +39,12 @@ class AudioCodesAgent(AgentDefaults):
     @property
     def user_format(self) -> AudioFormat | None:
         """The format of the user's audio; None until it has been negotiated."""
-        return FORMATS.get(self._user_media)
+        return wire.FORMATS.get(self._user_media)
 
     @property
     def play_format(self) -> AudioFormat | None:
         """The audio format for `say_audio`; None until it has been negotiated, unless it was specified."""
-        return FORMATS.get(self._play_media)
+        return wire.FORMATS.get(self._play_media)
 
     @property
     def _play_media(self) -> str:
@@ -65,7 +56,7 @@ class AudioCodesAgent(AgentDefaults):
         """Starts a reply, after ending an earlier reply that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
-        media = self._play_media or DEFAULT_FORMAT
+        media = self._play_media or wire.DEFAULT_FORMAT
         self._wav_header_due = media.startswith("wav/")
         start = {"type": "playStream.start", "streamId": stream_id, "mediaFormat": media}
         summary = f"{stream_id} starts, {media}"
@@ -77,7 +68,7 @@ class AudioCodesAgent(AgentDefaults):
         """Sends reply audio, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
-        coding = FORMATS[self._play_media or DEFAULT_FORMAT]
+        coding = wire.FORMATS[self._play_media or wire.DEFAULT_FORMAT]
         audio_ms = coding.duration_ms(len(audio))
         if self._wav_header_due:
             self._wav_header_due = False
@@ -151,7 +142,7 @@ class AudioCodesAgent(AgentDefaults):
             )
         self._begin_on_new_socket(message.ident("conversationId", required=True))
         offer = [media.lower() for media in message.texts("supportedMediaFormats", required=True)]
-        self._user_media = next((media for media in offer if media in FORMATS), "")
+        self._user_media = next((media for media in offer if media in wire.FORMATS), "")
         caller = message.ident("caller")
         if not self._user_media:
             return self._refuse(message)
@@ -164,8 +155,8 @@ class AudioCodesAgent(AgentDefaults):
         self._begin_on_new_socket(conversation_id)
         agreed: dict[str, str] = {}
         if not self._user_media:
-            self._user_media = DEFAULT_FORMAT
-            agreed = {"mediaFormat": DEFAULT_FORMAT}
+            self._user_media = wire.DEFAULT_FORMAT
+            agreed = {"mediaFormat": wire.DEFAULT_FORMAT}
         message.event(Type.SESSION_RESUME, format=self.user_format, text=conversation_id)
         message.replies.append(self._accept(**agreed))
         return "resume"
@@ -191,10 +182,10 @@ class AudioCodesAgent(AgentDefaults):
     def _on_user_stream_chunk(self, message: Message) -> str:
         if not self._user_stream_open:
             message.find("chunk-outside-stream", "“userStream.chunk” was sent while no user stream was open.")
-        media = self._user_media or DEFAULT_FORMAT
-        audio = audio_of(message, media)
+        media = self._user_media or wire.DEFAULT_FORMAT
+        audio = wire.audio_of(message, media)
         if audio:
-            message.event(Type.USER_STREAM_CHUNK, format=FORMATS[media], audio=audio)
+            message.event(Type.USER_STREAM_CHUNK, format=wire.FORMATS[media], audio=audio)
         return f"user audio {message.audio_ms:.0f} ms"
 
     def _on_user_stream_stop(self, message: Message) -> str:
@@ -212,20 +203,20 @@ class AudioCodesAgent(AgentDefaults):
         return "validate connection"
 
     def _on_mark_reached(self, message: Message) -> str:
-        name = mark_name(message)
+        name = wire.mark_name(message)
         message.event(Type.MARK_REACHED, text=name)
         return f"mark reached: {name}"
 
     def _on_activities(self, message: Message) -> str:
         self._check_in_session(message)
-        return each_activity(message, self._on_activity)
+        return wire.each_activity(message, self._on_activity)
 
     def _on_activity(self, message: Message, activity: Members) -> str:
-        if is_message(activity):
+        if wire.is_message(activity):
             text = activity.text("text", required=True)
             message.event(Type.USER_TEXT, text=text)
             return f"message: {text}"
-        match event_name(activity, _EVENTS):
+        match wire.event_name(activity, _EVENTS):
             case "start":
                 parameters = activity.inside("parameters").body
                 message.event(Type.CALL_STARTED, params=parameters)
@@ -279,4 +270,4 @@ class AudioCodesAgent(AgentDefaults):
 
 
 def _speech(kind: str) -> Outgoing:
-    return outgoing({"type": kind}, SPEECH[kind][1])
+    return outgoing({"type": kind}, wire.SPEECH[kind][1])

@@ -8,19 +8,11 @@ from typing import ClassVar
 
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import wav_header
+from tui.protocols.audiocodes import wire
 from tui.protocols.audiocodes.caller_messages import CallerMessages
 from tui.protocols.audiocodes.marks import WaitingMarks
 from tui.protocols.audiocodes.offer import Offer
 from tui.protocols.audiocodes.streams import PlayStream, PlayStreams, UserStream
-from tui.protocols.audiocodes.wire import (
-    FORMATS,
-    SPEECH,
-    audio_of,
-    best_alternative,
-    each_activity,
-    event_name,
-    is_message,
-)
 from tui.protocols.base import CallerSettings, HangUpReason, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut, encode
@@ -232,7 +224,7 @@ class AudioCodesCaller:
             )
             return "accepted again"
         media = self._offer.accepted(message)
-        if media not in FORMATS:
+        if media not in wire.FORMATS:
             reason = (
                 f"The agent accepted the audio format {cut(media, 60)}, which the protocol does not define."
             )
@@ -244,7 +236,7 @@ class AudioCodesCaller:
         else:
             message.replies.append(self._start_activity())
         self._call = _Call.ACTIVE
-        message.event(Type.SESSION_ACCEPTED, format=FORMATS[media], text=media)
+        message.event(Type.SESSION_ACCEPTED, format=wire.FORMATS[media], text=media)
         message.replies += self._adjust_user_stream()
         return f"accepted {media}"
 
@@ -296,20 +288,20 @@ class AudioCodesCaller:
         return "user stream stopped"
 
     def _on_speech(self, message: Message) -> str:
-        meaning, summary = SPEECH[message.kind()]
+        meaning, summary = wire.SPEECH[message.kind()]
         message.event(meaning)
         if meaning is Type.SPEECH_STARTED:
             self._yield_to_user(message)
         return summary
 
     def _on_hypothesis(self, message: Message) -> str:
-        text, confidence = best_alternative(message)
+        text, confidence = wire.best_alternative(message)
         message.event(Type.SPEECH_HYPOTHESIS, text=text, confidence=confidence)
         self._yield_to_user(message)
         return f"hypothesis: {text}"
 
     def _on_recognition(self, message: Message) -> str:
-        text, confidence = best_alternative(message)
+        text, confidence = wire.best_alternative(message)
         message.event(Type.SPEECH_RECOGNITION, text=text, confidence=confidence)
         self._awaits_reply = not self.barge_in
         message.replies += self._adjust_user_stream()
@@ -327,9 +319,9 @@ class AudioCodesCaller:
 
     def _on_play_chunk(self, message: Message) -> str:
         reply = self._reply_for_audio(message)
-        audio = audio_of(message, reply.media)
+        audio = wire.audio_of(message, reply.media)
         if audio:
-            media = FORMATS[reply.media]
+            media = wire.FORMATS[reply.media]
             message.event(Type.PLAY_STREAM_CHUNK, stream_id=reply.stream_id, format=media, audio=audio)
         return f"agent audio {message.audio_ms:.0f} ms"
 
@@ -356,17 +348,17 @@ class AudioCodesCaller:
         return f"mark set: {name}"
 
     def _on_activities(self, message: Message) -> str:
-        return each_activity(message, self._on_activity)
+        return wire.each_activity(message, self._on_activity)
 
     def _on_activity(self, message: Message, activity: Members) -> str:
         session = self._apply_session_params(message, activity)
-        if is_message(activity):
+        if wire.is_message(activity):
             text = activity.text("text", required=True)
             message.event(Type.AGENT_TEXT, text=text, params=activity.body)
             self._answered_without_sound(message)
             return "; ".join(filter(None, (f"message: {text}", session)))
         params = activity.inside("activityParams")
-        match event_name(activity, _EVENTS):
+        match wire.event_name(activity, _EVENTS):
             case "hangup":
                 reason = params.text("hangupReason")
                 message.event(Type.HANG_UP, reason=reason, params=params.body)
@@ -444,7 +436,7 @@ class AudioCodesCaller:
 
     def _begin_reply(self, message: Message, reply: PlayStream, text: str = "") -> None:
         self._replies.begin(reply)
-        media = FORMATS[reply.media]
+        media = wire.FORMATS[reply.media]
         message.event(Type.PLAY_STREAM_START, stream_id=reply.stream_id, format=media, text=text)
         message.replies += self._adjust_user_stream()
 
@@ -520,7 +512,7 @@ class AudioCodesCaller:
         "connection.validated": _on_validated,
         "userStream.started": _on_user_stream_started,
         "userStream.stopped": _on_user_stream_stopped,
-        **dict.fromkeys(SPEECH, _on_speech),
+        **dict.fromkeys(wire.SPEECH, _on_speech),
         "userStream.speech.hypothesis": _on_hypothesis,
         "userStream.speech.recognition": _on_recognition,
         "playStream.start": _on_play_start,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from tui.protocols.audiocodes.wire import mark_name
+from tui.protocols.audiocodes import wire
 from tui.protocols.base import Outgoing
 from tui.protocols.json_frames import Message, outgoing
 
@@ -23,7 +23,7 @@ class WaitingMarks:
     def set(self, message: Message) -> tuple[str, bool]:
         """Adds a mark; returns its name, and whether an answer will be sent."""
         self._seen += 1
-        name = mark_name(message) or f"mark {self._seen}"
+        name = wire.mark_name(message) or f"mark {self._seen}"
         body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
         answer = outgoing(body, f"mark reached: {name}")
         if len(answer.frame) > _MAX_MARK_CHARS:

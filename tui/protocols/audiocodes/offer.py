@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.audiocodes.wire import DEFAULT_OFFER, FORMATS
+from tui.protocols.audiocodes import wire
 from tui.protocols.base import check_formats
 from tui.protocols.json_frames import Message, cut
 
@@ -17,15 +17,15 @@ class Offer:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        check_formats("AudioCodes", names, FORMATS)
-        self.names = tuple(names) or DEFAULT_OFFER
+        check_formats("AudioCodes", names, wire.FORMATS)
+        self.names = tuple(names) or wire.DEFAULT_OFFER
         self.agreed = ""
         """The format of the user's audio; empty before the agent has accepted."""
 
     @property
     def user_format(self) -> AudioFormat | None:
         """The accepted format; None before the agent has accepted a format."""
-        return FORMATS.get(self.agreed)
+        return wire.FORMATS.get(self.agreed)
 
     @property
     def assumed(self) -> str:
@@ -51,7 +51,7 @@ class Offer:
     def of_reply(self, message: Message) -> str:
         """Returns the name of the format in ``playStream.start``; if there is none, the format to assume."""
         media = message.text("mediaFormat", required=True).lower()
-        if media in FORMATS:
+        if media in wire.FORMATS:
             self._check_offered(message, media)
             return media
         if media:

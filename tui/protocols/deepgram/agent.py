@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import Incoming, NewId, Outgoing, ProtocolError, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.deepgram.wire import ASSUMED_FORMAT, read_format
+from tui.protocols.deepgram import wire
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
 
@@ -123,7 +123,7 @@ class DeepgramAgent(AgentDefaults):
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         message = Message()
-        coding = self._formats[0] if self._formats else ASSUMED_FORMAT
+        coding = self._formats[0] if self._formats else wire.ASSUMED_FORMAT
         message.audio_ms = coding.duration_ms(len(frame))
         if self._formats is None:
             message.find("audio-before-settings", "Audio was sent before “Settings”; it was ignored.")
@@ -136,7 +136,7 @@ class DeepgramAgent(AgentDefaults):
             message.ignore_repeated("repeated-settings")
             return "settings again"
         audio = message.inside("audio")
-        user, play = read_format(audio.inside("input")), read_format(audio.inside("output"))
+        user, play = wire.read_format(audio.inside("input")), wire.read_format(audio.inside("output"))
         container = audio.inside("output").text("container")
         if user is None or play is None or container not in ("", "none"):
             text = "This agent supports the encodings linear16, mulaw and alaw, without a container."

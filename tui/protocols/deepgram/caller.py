@@ -9,7 +9,7 @@ from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.deepgram.wire import FORMATS, PLAY_FORMAT, USER_FORMAT, described, description
+from tui.protocols.deepgram import wire
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Message, audio_frame, cut, encode, outgoing
 from tui.protocols.options import read_object, read_tools
@@ -207,12 +207,12 @@ class DeepgramCaller(ImplyingCaller):
         return f"injection refused: {text}"
 
     def _on_warning(self, message: Message) -> str:
-        code, text = description(message)
+        code, text = wire.description(message)
         message.advise("agent-warning", f"The agent warns: {' '.join(filter(None, (code, text)))}")
         return f"warning: {text}"
 
     def _on_error(self, message: Message) -> str:
-        code, text = description(message)
+        code, text = wire.description(message)
         message.event(Type.AGENT_ERROR, reason=text, code=code, fatal=True)
         return f"error: {text}"
 
@@ -260,7 +260,7 @@ _OPTIONS = {
     "listen": "nova-3",
     "think": "open_ai/gpt-4o-mini",
     "voice": "aura-2-thalia-en",
-    "play_format": PLAY_FORMAT,
+    "play_format": wire.PLAY_FORMAT,
     "tools": "",
     "settings": "",
 }
@@ -272,9 +272,13 @@ class CallOptions:
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("The Deepgram Voice Agent", _OPTIONS)
         self._chosen = {**_OPTIONS, **settings.options}
-        check_formats("the Deepgram Voice Agent", (*settings.formats, self._chosen["play_format"]), FORMATS)
-        self.user_format: AudioFormat = FORMATS[settings.formats[0] if settings.formats else USER_FORMAT]
-        self.play_format: AudioFormat = FORMATS[self._chosen["play_format"]]
+        check_formats(
+            "the Deepgram Voice Agent", (*settings.formats, self._chosen["play_format"]), wire.FORMATS
+        )
+        self.user_format: AudioFormat = wire.FORMATS[
+            settings.formats[0] if settings.formats else wire.USER_FORMAT
+        ]
+        self.play_format: AudioFormat = wire.FORMATS[self._chosen["play_format"]]
         self._functions = [
             {name: tool[name] for name in ("name", "description", "parameters") if tool.get(name)}
             for tool in read_tools(self._chosen)
@@ -284,8 +288,8 @@ class CallOptions:
     def settings(self) -> dict[str, Any]:
         """Returns the Settings message, which states both formats, because the documented defaults differ."""
         audio = {
-            "input": described(self.user_format),
-            "output": {**described(self.play_format), "container": "none"},
+            "input": wire.described(self.user_format),
+            "output": {**wire.described(self.play_format), "container": "none"},
         }
         agent = self._chosen["agent"] or self._agent()
         return {"type": "Settings", "audio": audio, "agent": agent, **self._extra}

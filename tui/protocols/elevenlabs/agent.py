@@ -9,15 +9,7 @@ from tui.audio.formats import AudioFormat
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.elevenlabs.wire import (
-    DEFAULT_FORMAT,
-    FORMATS,
-    INITIATION,
-    METADATA,
-    ElevenLabsMessage,
-    audio_chunk,
-    read_event_id,
-)
+from tui.protocols.elevenlabs import wire
 from tui.protocols.json_frames import Members, Message, cut, outgoing
 
 
@@ -32,7 +24,7 @@ class ElevenLabsAgent(AgentDefaults):
     must_call_tool = False
     """The user's words decide whether a tool is called."""
 
-    def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = DEFAULT_FORMAT) -> None:
+    def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = wire.DEFAULT_FORMAT) -> None:
         self._conversation_id = f"conv_{new_id()}"
         self._media = media
         self._initiated = False
@@ -45,7 +37,7 @@ class ElevenLabsAgent(AgentDefaults):
     @property
     def user_format(self) -> AudioFormat | None:
         """The format of the user's audio; None before the call is initiated."""
-        return FORMATS[self._media] if self._initiated else None
+        return wire.FORMATS[self._media] if self._initiated else None
 
     @property
     def play_format(self) -> AudioFormat | None:
@@ -72,9 +64,9 @@ class ElevenLabsAgent(AgentDefaults):
         """Sends audio of a reply in one message. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio and self._wishes.wants("audio")):
             return []
-        audio_ms = FORMATS[self._media].duration_ms(len(audio))
+        audio_ms = wire.FORMATS[self._media].duration_ms(len(audio))
         event = {"audio_base_64": audio, "event_id": self._next_event_id()}
-        return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
+        return [wire.audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
         """Sends nothing for a complete reply.
@@ -118,10 +110,12 @@ class ElevenLabsAgent(AgentDefaults):
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes one message from the caller."""
-        message = ElevenLabsMessage(frame)
+        message = wire.ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
-        if handler and not self._initiated and message.kind() != INITIATION:
-            message.find("message-before-initiation", f"“{message.kind()}” was sent before “{INITIATION}”.")
+        if handler and not self._initiated and message.kind() != wire.INITIATION:
+            message.find(
+                "message-before-initiation", f"“{message.kind()}” was sent before “{wire.INITIATION}”."
+            )
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _on_initiation(self, message: Message) -> str:
@@ -132,7 +126,7 @@ class ElevenLabsAgent(AgentDefaults):
         self._wishes = _Wishes(message.inside("conversation_config_override"))
         formats = {"agent_output_audio_format": self._media, "user_input_audio_format": self._media}
         event = {"conversation_id": self._conversation_id, **formats}
-        metadata = {"type": METADATA, "conversation_initiation_metadata_event": event}
+        metadata = {"type": wire.METADATA, "conversation_initiation_metadata_event": event}
         message.event(Type.SESSION_INITIATE, format=self.user_format, params=message.body)
         if self._wishes.first_message != "":
             variables = message.inside("dynamic_variables").body
@@ -143,7 +137,7 @@ class ElevenLabsAgent(AgentDefaults):
         return "initiate"
 
     def _on_user_audio(self, message: Message) -> str:
-        coding, audio = FORMATS[self._media], message.audio("user_audio_chunk")
+        coding, audio = wire.FORMATS[self._media], message.audio("user_audio_chunk")
         message.audio_ms = coding.duration_ms(len(audio))
         if self._wishes.text_only:
             message.find(
@@ -168,7 +162,7 @@ class ElevenLabsAgent(AgentDefaults):
         return f"tool result: {result}"
 
     def _on_pong(self, message: Message) -> str:
-        read_event_id(message)
+        wire.read_event_id(message)
         return "pong"
 
     def _on_news(self, message: Message) -> str:
@@ -184,7 +178,7 @@ class ElevenLabsAgent(AgentDefaults):
         return self._event_id
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsAgent, Message], str]]] = {
-        INITIATION: _on_initiation,
+        wire.INITIATION: _on_initiation,
         "user_audio_chunk": _on_user_audio,
         "user_message": _on_user_message,
         "client_tool_result": _on_tool_result,

@@ -11,15 +11,7 @@ import msgspec
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.elevenlabs.wire import (
-    DEFAULT_FORMAT,
-    FORMATS,
-    INITIATION,
-    METADATA,
-    ElevenLabsMessage,
-    audio_chunk,
-    read_event_id,
-)
+from tui.protocols.elevenlabs import wire
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 
@@ -41,7 +33,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     user_format: AudioFormat | None = None
     """The format that `user_audio` takes; None before the agent has specified it."""
-    play_format = FORMATS[DEFAULT_FORMAT]
+    play_format = wire.FORMATS[wire.DEFAULT_FORMAT]
     """The format in which replies are expected."""
     barge_in = True
     """Whether the user may interrupt."""
@@ -76,7 +68,7 @@ class ElevenLabsCaller(ImplyingCaller):
         if not (self.user_stream_open and self.user_format and audio):
             return []
         audio_ms = self.user_format.duration_ms(len(audio))
-        return [audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
+        return [wire.audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
 
     def user_text(self, text: str) -> list[Outgoing]:
         """Sends a typed turn."""
@@ -107,7 +99,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes one message from the agent."""
-        message = ElevenLabsMessage(frame)
+        message = wire.ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         return message.incoming(handler(self, message) if handler else message.unknown())
 
@@ -119,22 +111,24 @@ class ElevenLabsCaller(ImplyingCaller):
         conversation_id = event.text("conversation_id", required=True)
         heard, said = _media(event, "user_input_audio_format"), _media(event, "agent_output_audio_format")
         for media in (heard, said):
-            if media not in FORMATS:
+            if media not in wire.FORMATS:
                 text = (
                     f"The agent uses the audio format {cut(media, 60)}; choose PCM or mu-law in its settings."
                 )
                 message.event(Type.SESSION_ERROR, reason=text, code="unknown-format", fatal=True)
                 return text
-        self.user_format, self.play_format = FORMATS[heard], FORMATS[said]
+        self.user_format, self.play_format = wire.FORMATS[heard], wire.FORMATS[said]
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=heard)
         return f"accepted {heard}, sends {said}, {conversation_id}"
 
     def _on_audio(self, message: Message) -> str:
         event = message.inside("audio_event")
-        audio, event_id = event.audio("audio_base_64"), read_event_id(event)
+        audio, event_id = event.audio("audio_base_64"), wire.read_event_id(event)
         message.audio_ms = self.play_format.duration_ms(len(audio))
         if self.user_format is None:
-            message.find("audio-before-metadata", f"Audio was sent before “{METADATA}”; it is played anyway.")
+            message.find(
+                "audio-before-metadata", f"Audio was sent before “{wire.METADATA}”; it is played anyway."
+            )
         late = event_id is not None and event_id <= self._cut_off[0]
         if event_id is not None:
             self._last_audio_id = max(self._last_audio_id, event_id)
@@ -147,7 +141,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"agent audio {message.audio_ms:.0f} ms{', too late' if late else ''}"
 
     def _on_interruption(self, message: Message) -> str:
-        event_id = read_event_id(message.inside("interruption_event"))
+        event_id = wire.read_event_id(message.inside("interruption_event"))
         upto_id = self._last_audio_id if event_id is None else event_id
         self._cut_off = (max(upto_id, self._cut_off[0]), self._replies.stream_id)
         self._unheard.clear()
@@ -190,7 +184,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"tool call: {cut(name, 60)} {encode(arguments)}"
 
     def _on_ping(self, message: Message) -> str:
-        event_id = read_event_id(message.inside("ping_event"))
+        event_id = wire.read_event_id(message.inside("ping_event"))
         if event_id is not None:
             message.replies.append(outgoing({"type": "pong", "event_id": event_id}, "pong"))
         return "ping"
@@ -209,7 +203,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsCaller, Message], str]]] = {
-        METADATA: _on_metadata,
+        wire.METADATA: _on_metadata,
         "audio": _on_audio,
         "interruption": _on_interruption,
         "agent_response": _on_agent_response,
@@ -243,8 +237,8 @@ class ElevenLabsCaller(ImplyingCaller):
 def _media(event: Members, name: str) -> str:
     media = event.text(name).lower()
     if not media:
-        event.find("missing-member", f"{name} is missing; {DEFAULT_FORMAT} is assumed.")
-    return media or DEFAULT_FORMAT
+        event.find("missing-member", f"{name} is missing; {wire.DEFAULT_FORMAT} is assumed.")
+    return media or wire.DEFAULT_FORMAT
 
 
 def _is_error(output: str) -> bool:
@@ -273,4 +267,4 @@ def _initiation(settings: CallerSettings) -> Mapping[str, Any]:
             place = place.setdefault(member, {})
         place[last] = value
     wishes = {"conversation_config_override": override, "dynamic_variables": dict(settings.params)}
-    return {"type": INITIATION, **{name: wish for name, wish in wishes.items() if wish}}
+    return {"type": wire.INITIATION, **{name: wish for name, wish in wishes.items() if wish}}

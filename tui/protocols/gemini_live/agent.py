@@ -9,15 +9,7 @@ from tui.audio.formats import AudioFormat
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.gemini_live.wire import (
-    FORMATS,
-    FROM_CALLER,
-    PLAY_FORMAT,
-    USER_FORMAT,
-    GeminiMessage,
-    audio_in,
-    outgoing,
-)
+from tui.protocols.gemini_live import wire
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _SAMPLES_PER_TOKEN = 960
@@ -41,7 +33,7 @@ class GeminiAgent(AgentDefaults):
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._new_id = new_id
         self._setup: _Setup | None = None
-        self._user_format = FORMATS[USER_FORMAT]
+        self._user_format = wire.FORMATS[wire.USER_FORMAT]
         self._open_calls: list[str] = []
         self._cancelled_calls: set[str] = set()
         self._open_stream_id: str | None = None
@@ -57,7 +49,7 @@ class GeminiAgent(AgentDefaults):
     @property
     def play_format(self) -> AudioFormat | None:
         """The audio format for `say_audio`, at 24 kHz; None before the setup message."""
-        return FORMATS[PLAY_FORMAT] if self._setup else None
+        return wire.FORMATS[wire.PLAY_FORMAT] if self._setup else None
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
@@ -94,9 +86,9 @@ class GeminiAgent(AgentDefaults):
         """Sends audio of a reply in one message. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
-        audio_ms = FORMATS[PLAY_FORMAT].duration_ms(len(audio))
+        audio_ms = wire.FORMATS[wire.PLAY_FORMAT].duration_ms(len(audio))
         self._said_bytes += len(audio)
-        parts = [{"inlineData": {"data": audio, "mimeType": PLAY_FORMAT}}]
+        parts = [{"inlineData": {"data": audio, "mimeType": wire.PLAY_FORMAT}}]
         return [_content({"modelTurn": {"parts": parts}}, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
@@ -119,7 +111,9 @@ class GeminiAgent(AgentDefaults):
         call_id = f"function-call-{self._new_id()}"
         self._open_calls.append(call_id)
         call = {"id": call_id, "name": name, "args": dict(arguments)}
-        return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
+        return [
+            wire.outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")
+        ]
 
     def speech_started(self) -> list[Outgoing]:
         """Cancels open tool calls, and announces the start of speech to callers that requested such messages."""
@@ -128,7 +122,7 @@ class GeminiAgent(AgentDefaults):
             self._cancelled_calls.update(self._open_calls)
             cancelled = {"toolCallCancellation": {"ids": self._open_calls}}
             self._open_calls = []
-            frames.append(outgoing(cancelled, "tool call cancelled"))
+            frames.append(wire.outgoing(cancelled, "tool call cancelled"))
         return frames + self._voice_activity("ACTIVITY_START")
 
     def speech_stopped(self) -> list[Outgoing]:
@@ -145,7 +139,7 @@ class GeminiAgent(AgentDefaults):
 
     def end(self) -> list[Outgoing]:
         """Announces that the connection will be closed soon."""
-        return [outgoing({"goAway": {"timeLeft": "0s"}}, "go away")] if self._setup else []
+        return [wire.outgoing({"goAway": {"timeLeft": "0s"}}, "go away")] if self._setup else []
 
     def _user_words(self, member: str, text: str, members: Mapping[str, Any]) -> list[Outgoing]:
         if not (text and self._setup and self._setup.transcribes_user):
@@ -157,20 +151,20 @@ class GeminiAgent(AgentDefaults):
             return []
         offset_s = self._user_bytes / self._user_format.bytes_per_second
         activity = {"type": kind, "audioOffset": f"{offset_s:.3f}s"}
-        return [outgoing({"voiceActivity": activity}, f"user speech: {kind}")]
+        return [wire.outgoing({"voiceActivity": activity}, f"user speech: {kind}")]
 
     def _turn_complete(self) -> Outgoing:
         heard, said = (size // (2 * _SAMPLES_PER_TOKEN) for size in (self._user_bytes, self._said_bytes))
         usage = {"promptTokenCount": heard, "responseTokenCount": said, "totalTokenCount": heard + said}
         content = {"turnComplete": True, "interactionStatus": "IDLE"}
-        return outgoing({"serverContent": content, "usageMetadata": usage}, "turn complete")
+        return wire.outgoing({"serverContent": content, "usageMetadata": usage}, "turn complete")
 
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes one message from the caller."""
-        message = GeminiMessage(frame)
-        members = [name for name in FROM_CALLER if message.has(name)]
+        message = wire.GeminiMessage(frame)
+        members = [name for name in wire.FROM_CALLER if message.has(name)]
         if not members:
             return message.incoming(message.unknown())
         if len(members) > 1:
@@ -187,13 +181,13 @@ class GeminiAgent(AgentDefaults):
         self._setup = _Setup(setup)
         model = setup.text("model", required=True)
         message.event(Type.SESSION_INITIATE, format=self._user_format, params=setup.body)
-        message.replies.append(outgoing({"setupComplete": {}}, "setup complete"))
+        message.replies.append(wire.outgoing({"setupComplete": {}}, "setup complete"))
         if self._setup.handle:
             message.event(Type.SESSION_RESUME, text=self._setup.handle)
         if self._setup.resumable:
             handle = self._setup.handle or f"handle-{self._new_id()}"
             update = {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}
-            message.replies.append(outgoing(update, "session is resumable"))
+            message.replies.append(wire.outgoing(update, "session is resumable"))
         return f"setup {cut(model, 60)}{', resuming' if self._setup.handle else ''}"
 
     def _on_realtime_input(self, message: Message) -> str:
@@ -218,7 +212,7 @@ class GeminiAgent(AgentDefaults):
 
     def _on_audio(self, message: Message, blobs: Sequence[Members]) -> str:
         for blob in blobs:
-            audio, coding = audio_in(blob, FORMATS[USER_FORMAT])
+            audio, coding = wire.audio_in(blob, wire.FORMATS[wire.USER_FORMAT])
             message.audio_ms += coding.duration_ms(len(audio))
             if audio and self._setup:
                 self._user_format = coding
@@ -317,4 +311,4 @@ def _lower_types(schema: Any) -> Any:
 
 
 def _content(content: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
-    return outgoing({"serverContent": content}, summary, audio_ms)
+    return wire.outgoing({"serverContent": content}, summary, audio_ms)

@@ -10,16 +10,8 @@ import msgspec
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.gemini_live import wire
 from tui.protocols.gemini_live.setup import Options
-from tui.protocols.gemini_live.wire import (
-    FORMATS,
-    PLAY_FORMAT,
-    USER_FORMAT,
-    GeminiMessage,
-    audio_in,
-    is_known,
-    outgoing,
-)
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode
 
@@ -49,7 +41,7 @@ class GeminiCaller(ImplyingCaller):
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         super().__init__()
         self._options = Options(settings)
-        self._user_media = settings.formats[0] if settings.formats else USER_FORMAT
+        self._user_media = settings.formats[0] if settings.formats else wire.USER_FORMAT
         self.barge_in = settings.barge_in
         self._phase = _Phase()
         self._words = _TurnWords()
@@ -59,12 +51,12 @@ class GeminiCaller(ImplyingCaller):
     @property
     def user_format(self) -> AudioFormat | None:
         """The audio format for `user_audio`; None before the setup is complete."""
-        return FORMATS[self._user_media] if self._phase.accepted else None
+        return wire.FORMATS[self._user_media] if self._phase.accepted else None
 
     @property
     def play_format(self) -> AudioFormat | None:
         """The format expected for replies."""
-        return FORMATS[PLAY_FORMAT]
+        return wire.FORMATS[wire.PLAY_FORMAT]
 
     @property
     def user_stream_open(self) -> bool:
@@ -97,15 +89,15 @@ class GeminiCaller(ImplyingCaller):
         self._phase.flows = self.agent_detects_turns
         if self.agent_detects_turns:
             return []
-        return [outgoing({"realtimeInput": {"activityStart": {}}}, "activity starts")]
+        return [wire.outgoing({"realtimeInput": {"activityStart": {}}}, "activity starts")]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in one message."""
         if not (self.user_stream_open and audio):
             return []
-        audio_ms = FORMATS[self._user_media].duration_ms(len(audio))
+        audio_ms = wire.FORMATS[self._user_media].duration_ms(len(audio))
         blob = {"data": audio, "mimeType": self._user_media}
-        return [outgoing({"realtimeInput": {"audio": blob}}, f"user audio {audio_ms:.0f} ms", audio_ms)]
+        return [wire.outgoing({"realtimeInput": {"audio": blob}}, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
         """Announces the end of the turn. If the agent detects turns, announces that no more audio follows."""
@@ -113,22 +105,22 @@ class GeminiCaller(ImplyingCaller):
             return []
         self._phase.user_speaks = self._phase.flows = False
         if self.agent_detects_turns:
-            return [outgoing({"realtimeInput": {"audioStreamEnd": True}}, "audio stream ends")]
-        return [outgoing({"realtimeInput": {"activityEnd": {}}}, "activity ends")]
+            return [wire.outgoing({"realtimeInput": {"audioStreamEnd": True}}, "audio stream ends")]
+        return [wire.outgoing({"realtimeInput": {"activityEnd": {}}}, "activity ends")]
 
     def user_text(self, text: str) -> list[Outgoing]:
         """Sends a typed turn."""
         if not (self._phase.accepted and text):
             return []
         if self._options.types_in_realtime:
-            return [outgoing({"realtimeInput": {"text": text}}, f"message: {text}")]
+            return [wire.outgoing({"realtimeInput": {"text": text}}, f"message: {text}")]
         turns = [{"role": "user", "parts": [{"text": text}]}]
-        return [outgoing({"clientContent": {"turns": turns, "turnComplete": True}}, f"message: {text}")]
+        return [wire.outgoing({"clientContent": {"turns": turns, "turnComplete": True}}, f"message: {text}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
         """Replaces the system instruction."""
         instruction = {"parts": [{"text": text}], "role": "user"}
-        return [outgoing({"contextUpdate": {"systemInstruction": instruction}}, f"instructions: {text}")]
+        return [wire.outgoing({"contextUpdate": {"systemInstruction": instruction}}, f"instructions: {text}")]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
         """Sends the result of a tool, which the agent answers without a request."""
@@ -140,18 +132,20 @@ class GeminiCaller(ImplyingCaller):
         response = {"id": call_id, "name": name, "response": _response(output)}
         if self._options.scheduling:
             response["scheduling"] = self._options.scheduling
-        return [outgoing({"toolResponse": {"functionResponses": [response]}}, f"tool result: {output}")]
+        return [wire.outgoing({"toolResponse": {"functionResponses": [response]}}, f"tool result: {output}")]
 
     def _setup(self) -> Outgoing:
         setup = self._options.setup(self._handle)
-        return outgoing({"setup": setup}, f"setup {setup.get('model')}{', resuming' if self._handle else ''}")
+        return wire.outgoing(
+            {"setup": setup}, f"setup {setup.get('model')}{', resuming' if self._handle else ''}"
+        )
 
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Decodes a message from the agent, which may combine several kinds of content."""
-        message = GeminiMessage(frame)
-        if not is_known(message.body):
+        message = wire.GeminiMessage(frame)
+        if not wire.is_known(message.body):
             return message.incoming(message.unknown())
         summaries = [handler(self, message) for name, handler in self._HANDLERS.items() if message.has(name)]
         if not self._phase.accepted and not message.has("error"):
@@ -170,7 +164,7 @@ class GeminiCaller(ImplyingCaller):
         self._phase.flows = self.agent_detects_turns
         if self._options.on("greet") and not self._phase.resumes:
             message.replies.append(
-                outgoing({"clientContent": {"turnComplete": True}}, "ask the agent to begin")
+                wire.outgoing({"clientContent": {"turnComplete": True}}, "ask the agent to begin")
             )
         return f"setup complete{f', {session}' if session else ''}"
 
@@ -240,7 +234,7 @@ class GeminiCaller(ImplyingCaller):
         summary = ""
         for part in turn.objects("parts"):
             if part.has("inlineData"):
-                audio, coding = audio_in(part.inside("inlineData"), FORMATS[PLAY_FORMAT])
+                audio, coding = wire.audio_in(part.inside("inlineData"), wire.FORMATS[wire.PLAY_FORMAT])
                 message.audio_ms += coding.duration_ms(len(audio))
                 if audio:
                     self._user_is_understood(message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.protocols.base import CallerSettings, check_formats
-from tui.protocols.gemini_live.wire import FORMATS
+from tui.protocols.gemini_live import wire
 from tui.protocols.options import check_choice, read_object, read_tools
 
 _OPTIONS = {
@@ -40,7 +40,7 @@ class Options:
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("Gemini Live", _OPTIONS)
-        check_formats("Gemini Live", settings.formats, FORMATS)
+        check_formats("Gemini Live", settings.formats, wire.FORMATS)
         self._chosen = {**_OPTIONS, **settings.options}
         for name, known in _CHOICES.items():
             check_choice(name, self._chosen[name], known)

@@ -9,19 +9,8 @@ from tui.audio.formats import AudioFormat
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
+from tui.protocols.genesys import wire
 from tui.protocols.genesys.limits import MessageRate
-from tui.protocols.genesys.wire import (
-    FORMATS,
-    MAX_TEXT_CHARS,
-    NULL_ID,
-    PCMU,
-    AudioHookMessage,
-    Counters,
-    described,
-    envelope,
-    is_uuid,
-    seconds_in,
-)
 from tui.protocols.json_frames import Message, audio_frame, cut, encode, outgoing
 
 _MESSAGE_MS = 200
@@ -39,7 +28,7 @@ class GenesysAgent(AgentDefaults):
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._session_id = ""
-        self._counters = Counters()
+        self._counters = wire.Counters()
         self._media = ""
         self._rate = MessageRate(_PER_SECOND, _BURST)
         self._heard_ms = 0.0
@@ -52,7 +41,7 @@ class GenesysAgent(AgentDefaults):
     @property
     def user_format(self) -> AudioFormat | None:
         """The format of the user's audio; None before the session is open."""
-        return FORMATS[self._media] if self._media else None
+        return wire.FORMATS[self._media] if self._media else None
 
     @property
     def play_format(self) -> AudioFormat | None:
@@ -104,7 +93,7 @@ class GenesysAgent(AgentDefaults):
 
     def _flush(self) -> list[Outgoing]:
         audio, self._rest = self._rest, b""
-        coding = FORMATS[self._media]
+        coding = wire.FORMATS[self._media]
         cuts = [audio[at : at + _MAX_MESSAGE_BYTES] for at in range(0, len(audio), _MAX_MESSAGE_BYTES)]
         return [audio_frame(each, coding, "agent") for each in cuts]
 
@@ -112,7 +101,7 @@ class GenesysAgent(AgentDefaults):
         return self._message("event", summary, {"entities": [{"type": kind, "data": data}]})
 
     def _message(self, kind: str, summary: str, parameters: Mapping[str, Any]) -> Outgoing:
-        body = envelope(kind, self._session_id, self._counters, "clientseq", parameters=parameters)
+        body = wire.envelope(kind, self._session_id, self._counters, "clientseq", parameters=parameters)
         return outgoing(body, summary)
 
     # Messages from the caller.
@@ -121,10 +110,10 @@ class GenesysAgent(AgentDefaults):
         """Decodes one message or audio frame from the caller. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
-        message = AudioHookMessage(frame)
-        if len(frame) > MAX_TEXT_CHARS:
+        message = wire.AudioHookMessage(frame)
+        if len(frame) > wire.MAX_TEXT_CHARS:
             message.find(
-                "too-long", f"The message has {len(frame)} characters; the limit is {MAX_TEXT_CHARS}."
+                "too-long", f"The message has {len(frame)} characters; the limit is {wire.MAX_TEXT_CHARS}."
             )
         handler = self._HANDLERS.get(message.kind())
         if not self._session_id and message.kind() != "open":
@@ -149,21 +138,25 @@ class GenesysAgent(AgentDefaults):
             message.ignore_repeated("repeated-open", " during the session")
             return "open again"
         self._session_id = message.text("id")
-        if not is_uuid(self._session_id):
+        if not wire.is_uuid(self._session_id):
             message.find("bad-id", f"The id is {cut(self._session_id, 60) or 'missing'}; expected a UUID.")
         parameters = message.inside("parameters")
         offered = [medium.text("format") for medium in parameters.objects("media", required=True)]
-        chosen = PCMU if PCMU in offered else next((name for name in offered if name in FORMATS), "")
+        chosen = (
+            wire.PCMU
+            if wire.PCMU in offered
+            else next((name for name in offered if name in wire.FORMATS), "")
+        )
         if not chosen:
             info = "None of the offered media is supported."
             refusal = {"reason": "error", "info": info}
             message.replies.append(self._message("disconnect", f"disconnect: {info}", refusal))
             return "open without a supported medium"
         self._media = chosen
-        opened = {"startPaused": False, "media": [described(chosen)]}
+        opened = {"startPaused": False, "media": [wire.described(chosen)]}
         message.replies.append(self._message("opened", f"opened, {chosen}", opened))
         message.event(Type.SESSION_INITIATE, format=self.user_format, params=parameters.body)
-        if parameters.text("conversationId", required=True) != NULL_ID:
+        if parameters.text("conversationId", required=True) != wire.NULL_ID:
             message.event(Type.CALL_STARTED, params=parameters.inside("inputVariables").body)
         return f"open, {', '.join(cut(name, 20) for name in offered)}"
 
@@ -194,7 +187,7 @@ class GenesysAgent(AgentDefaults):
 
     def _check_position(self, message: Message) -> None:
         text = message.text("position", required=True)
-        position_s = seconds_in(text)
+        position_s = wire.seconds_in(text)
         if position_s is None:
             if text:
                 message.find(

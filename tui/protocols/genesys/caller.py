@@ -20,19 +20,8 @@ from tui.protocols.base import (
     unix_time,
 )
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.genesys import wire
 from tui.protocols.genesys.limits import MessageRate, Pings
-from tui.protocols.genesys.wire import (
-    FORMATS,
-    NULL_ID,
-    PCMU,
-    AudioHookMessage,
-    Counters,
-    described,
-    duration,
-    envelope,
-    is_uuid,
-    signature_headers,
-)
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
 from tui.protocols.options import is_on
@@ -62,10 +51,10 @@ class GenesysCaller(ImplyingCaller):
         self._settings = settings
         self._new_id, self._utc_now = new_id, utc_now
         options = _checked(settings)
-        self._offer = settings.formats or (PCMU,)
+        self._offer = settings.formats or (wire.PCMU,)
         self._ids = {name: options.get(name) or new_id() for name in ("organization", "conversation")}
         self._session_id = new_id()
-        self._counters = Counters()
+        self._counters = wire.Counters()
         self._rate = MessageRate(_number(options, "rate_limit", 5.0), _number(options, "burst", 25.0))
         self._pings = Pings()
         self._stream = _Stream()
@@ -73,7 +62,7 @@ class GenesysCaller(ImplyingCaller):
     @property
     def user_format(self) -> AudioFormat | None:
         """The audio format for `user_audio`; None before the agent has chosen a format."""
-        return FORMATS[self._stream.media] if self._stream.media else None
+        return wire.FORMATS[self._stream.media] if self._stream.media else None
 
     @property
     def user_stream_open(self) -> bool:
@@ -103,7 +92,7 @@ class GenesysCaller(ImplyingCaller):
         parts = urlsplit(url)
         has_query = parts.query and is_on(self._settings.options, "signed_query", "on")
         target = (parts.path or "/") + (f"?{parts.query}" if has_query else "")
-        signed = signature_headers(
+        signed = wire.signature_headers(
             {**ids, "x-api-key": key},
             secret,
             authority=parts.netloc.rpartition("@")[2],
@@ -121,7 +110,7 @@ class GenesysCaller(ImplyingCaller):
 
     def validate(self) -> list[Outgoing]:
         """Opens a session that only tests the connection, with the null UUID as its conversation id."""
-        return [self._open(NULL_ID, NULL_ID)]
+        return [self._open(wire.NULL_ID, wire.NULL_ID)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in frames of 200 ms, and a ping if one is due. Keeps an incomplete frame."""
@@ -166,13 +155,13 @@ class GenesysCaller(ImplyingCaller):
         """Decodes one message or audio frame from the agent. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
-        message = AudioHookMessage(frame)
+        message = wire.AudioHookMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         message.check_envelope(self._session_id, self._counters, "clientseq")
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        stream, coding = self._stream, self.user_format or FORMATS[PCMU]
+        stream, coding = self._stream, self.user_format or wire.FORMATS[wire.PCMU]
         message = Message()
         if not stream.media:
             message.find(
@@ -200,7 +189,7 @@ class GenesysCaller(ImplyingCaller):
         text = f"Too many audio messages (limit: {limits}): Genesys Cloud answers with error 429, and audio is lost."
         message.find("rate-exceeded", text)
         if self._rate.should_report(self._stream.sent_ms):
-            message.replies.append(self._error(429, "Too many binary messages", retryAfter=duration(1)))
+            message.replies.append(self._error(429, "Too many binary messages", retryAfter=wire.duration(1)))
 
     def _on_opened(self, message: Message) -> str:
         stream = self._stream
@@ -213,7 +202,7 @@ class GenesysCaller(ImplyingCaller):
         stream.paused = parameters.flag("startPaused") is True
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=stream.media)
         if parameters.has("discardTo"):
-            times = {"start": duration(0), "discarded": duration(0)}
+            times = {"start": wire.duration(0), "discarded": wire.duration(0)}
             message.replies.append(self._message("discarded", "discarded nothing", **times))
         if stream.paused:
             message.replies.append(self._message("paused", "paused"))
@@ -227,10 +216,14 @@ class GenesysCaller(ImplyingCaller):
             return self._offer[0]
         chosen = media[0]
         name, rate = chosen.text("format"), chosen.number("rate")
-        if name not in self._offer or rate != FORMATS[name].rate or chosen.texts("channels") != ["external"]:
+        if (
+            name not in self._offer
+            or rate != wire.FORMATS[name].rate
+            or chosen.texts("channels") != ["external"]
+        ):
             text = f"The medium {cut(encode(chosen.body))} was not offered."
             message.find("medium-not-offered", text)
-        return name if name in FORMATS else self._offer[0]
+        return name if name in wire.FORMATS else self._offer[0]
 
     def _on_event(self, message: Message) -> str:
         summaries = []
@@ -271,10 +264,12 @@ class GenesysCaller(ImplyingCaller):
         if not stream.paused:
             message.advise("resume-without-pause", "“resume” was sent, but the session is not paused.")
         now_s = unix_time(self._utc_now)
-        start, lost_s = duration(stream.sent_ms / 1_000), now_s - (stream.paused_s or now_s)
+        start, lost_s = wire.duration(stream.sent_ms / 1_000), now_s - (stream.paused_s or now_s)
         stream.sent_ms += round(1_000 * lost_s)
         stream.paused = False
-        message.replies.append(self._message("resumed", "resumed", start=start, discarded=duration(lost_s)))
+        message.replies.append(
+            self._message("resumed", "resumed", start=start, discarded=wire.duration(lost_s))
+        )
         return "resume"
 
     def _on_disconnect(self, message: Message) -> str:
@@ -329,15 +324,15 @@ class GenesysCaller(ImplyingCaller):
             "organizationId": self._ids["organization"],
             "conversationId": conversation,
             "participant": who,
-            "media": [described(name) for name in self._offer],
+            "media": [wire.described(name) for name in self._offer],
             "language": self._settings.options.get("language", "en-US"),
             "inputVariables": dict(self._settings.params),
         }
         return self._message("open", f"open, offers {', '.join(self._offer)}", **parameters)
 
     def _message(self, kind: str, summary: str, **parameters: Any) -> Outgoing:
-        position = duration(self._stream.sent_ms / 1_000)
-        body = envelope(
+        position = wire.duration(self._stream.sent_ms / 1_000)
+        body = wire.envelope(
             kind, self._session_id, self._counters, "serverseq", position=position, parameters=parameters
         )
         return outgoing(body, summary)
@@ -405,10 +400,10 @@ def split_token(token: str) -> tuple[str, str]:
 
 def _checked(settings: CallerSettings) -> Mapping[str, str]:
     settings.check_options("Genesys Audio Connector", _OPTIONS)
-    check_formats("Genesys Audio Connector", settings.formats, FORMATS)
+    check_formats("Genesys Audio Connector", settings.formats, wire.FORMATS)
     for name in ("organization", "conversation"):
         value = settings.options.get(name, "")
-        if value and not is_uuid(value):
+        if value and not wire.is_uuid(value):
             raise ValueError(f"The {name} option must be a UUID, not {cut(value, 60)!r}.")
     is_on(settings.options, "signed_query", "on")
     return settings.options

@@ -12,8 +12,8 @@ from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, Prot
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.openai_live import wire
 from tui.protocols.openai_live.said import SaidTrack
-from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_in, format_member
 from tui.protocols.refused import Refused
 
 _USAGE_EVERY_MS = 15_000
@@ -410,7 +410,7 @@ class _LiveSession:
     def __init__(self, asked: Members, ident: str, expires_at: int) -> None:
         audio = asked.inside("audio")
         self.media = self._media_of(audio.inside("format"))
-        self.format = FORMATS[self.media]
+        self.format = wire.FORMATS[self.media]
         self.said = SaidTrack(self.format)
         self.received_bytes = 0
         self.muted = False
@@ -422,7 +422,7 @@ class _LiveSession:
             "expires_at": expires_at,
             "model": asked.text("model"),
             "status": "active",
-            "audio": {"format": format_member(self.media), "output": {"voice": voice}},
+            "audio": {"format": wire.format_member(self.media), "output": {"voice": voice}},
             "instructions": asked.text("instructions"),
             "input": asked.body.get("input") or [],
             "delegation": {"type": "client"},
@@ -447,10 +447,10 @@ class _LiveSession:
 
     def _media_of(self, asked: Members) -> str:
         if not asked.body:
-            return DEFAULT_FORMAT
-        if media := format_in(asked):
+            return wire.DEFAULT_FORMAT
+        if media := wire.format_in(asked):
             return media
-        known = ", ".join(FORMATS)
+        known = ", ".join(wire.FORMATS)
         raise Refused("invalid_value", f"The audio format must be one of {known}.", "session.audio.format")
 
     @property

@@ -11,9 +11,9 @@ from tui.protocols.base import CallerSettings, Finding, HangUpReason, Incoming, 
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.openai_live import wire
 from tui.protocols.openai_live.start import LiveOptions
 from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
-from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
 """How far the agent's track may lag behind the user's audio. Network delay causes less lag than this."""
@@ -52,7 +52,7 @@ class LiveCaller(CallerDefaults):
     @property
     def user_format(self) -> AudioFormat | None:
         """The audio format in both directions; None before the session has started."""
-        return FORMATS[self._media] if self._state.started else None
+        return wire.FORMATS[self._media] if self._state.started else None
 
     @property
     def user_stream_open(self) -> bool:
@@ -83,7 +83,7 @@ class LiveCaller(CallerDefaults):
         """Sends user audio in one message."""
         if not (self.user_stream_open and audio):
             return []
-        audio_ms = FORMATS[self._media].duration_ms(len(audio))
+        audio_ms = wire.FORMATS[self._media].duration_ms(len(audio))
         self._state.sent_ms += audio_ms
         body = {"type": "session.input_audio.append", "audio": audio}
         return [outgoing(body, f"user audio {audio_ms:.0f} ms", audio_ms)]
@@ -143,7 +143,7 @@ class LiveCaller(CallerDefaults):
         kind = message.kind()
         handler = self._HANDLERS.get(kind)
         if handler is None:
-            if kind.startswith(SIDEBAND_ONLY):
+            if kind.startswith(wire.SIDEBAND_ONLY):
                 text = f"“{cut(kind, 60)}” is only for observers of a session; it was ignored."
                 message.find("sideband-event", text)
                 return message.incoming(kind)
@@ -162,7 +162,7 @@ class LiveCaller(CallerDefaults):
             return "session started again"
         self._state.started = True
         audio_format = session.inside("audio").inside("format")
-        if audio_format.body and (media := format_in(audio_format)) != self._media:
+        if audio_format.body and (media := wire.format_in(audio_format)) != self._media:
             text = (
                 f"The session's audio is {cut(encode(audio_format.body), 60)}; {self._media} was requested."
             )
@@ -183,7 +183,7 @@ class LiveCaller(CallerDefaults):
         return "session updated"
 
     def _on_audio(self, message: Message) -> str:
-        audio, audio_format = message.audio("delta"), FORMATS[self._media]
+        audio, audio_format = message.audio("delta"), wire.FORMATS[self._media]
         start_ms, end_ms = _range_in(message)
         if audio_format.encoding is Encoding.PCM16 and len(audio) % 2:
             message.find(

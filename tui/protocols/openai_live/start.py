@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui.protocols.base import CallerSettings, check_formats
-from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_member
+from tui.protocols.openai_live import wire
 from tui.protocols.options import check_choice, read_object, read_tools
 
 _OPTIONS = {
@@ -27,11 +27,11 @@ class LiveOptions:
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Live", _OPTIONS)
-        check_formats("OpenAI Live", settings.formats, FORMATS)
+        check_formats("OpenAI Live", settings.formats, wire.FORMATS)
         self._chosen = {**_OPTIONS, **settings.options}
         for name, known in _CHOICES.items():
             check_choice(name, self._chosen[name], known, " or ".join(filter(None, known)))
-        self.media = settings.formats[0] if settings.formats else DEFAULT_FORMAT
+        self.media = settings.formats[0] if settings.formats else wire.DEFAULT_FORMAT
         self._tools = read_tools(self._chosen)
         self._extra = read_object("session", self._chosen, "session fields")
 
@@ -60,7 +60,7 @@ class LiveOptions:
 
     def session(self) -> dict[str, Any]:
         """Returns the ``session`` of the message. Leaves out unset options, which the service might refuse."""
-        chosen, audio = self._chosen, {"format": format_member(self.media)}
+        chosen, audio = self._chosen, {"format": wire.format_member(self.media)}
         session: dict[str, Any] = {"model": chosen["model"]}
         if chosen["instructions"]:
             session["instructions"] = chosen["instructions"]

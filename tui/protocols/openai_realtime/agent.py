@@ -13,6 +13,7 @@ from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, Prot
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Message, cut, outgoing
+from tui.protocols.openai_realtime import wire
 from tui.protocols.openai_realtime.configuration import (
     DEFAULT_MODEL,
     Configuration,
@@ -23,7 +24,6 @@ from tui.protocols.openai_realtime.dialects import dialect_of
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
 from tui.protocols.openai_realtime.speaking import Speaking
 from tui.protocols.openai_realtime.spelling import Spelling, spelling_of
-from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summary
 from tui.protocols.refused import Refused, invalid_type, invalid_value
 
 _SESSION_S = 3600
@@ -254,10 +254,10 @@ class OpenAIAgent(AgentDefaults):
 
     def _on_commit(self, message: Message) -> str:
         buffered_ms = self._configuration.input_format.duration_ms(len(self._buffer))
-        if buffered_ms < MIN_COMMIT_MS:
+        if buffered_ms < wire.MIN_COMMIT_MS:
             text = (
                 "Error committing input audio buffer: buffer too small. Expected at least "
-                f"{MIN_COMMIT_MS:.0f}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio."
+                f"{wire.MIN_COMMIT_MS:.0f}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio."
             )
             raise Refused("input_audio_buffer_commit_empty", text)
         message.replies += self._commit()
@@ -273,30 +273,30 @@ class OpenAIAgent(AgentDefaults):
 
     def _on_item_create(self, message: Message) -> str:
         members = message.inside("item")
-        item = item_from(members, ident(members, "id") or f"item_{self._new_id()}")
-        previous = self._items.insert(item, ident(message, "previous_item_id"))
+        item = item_from(members, wire.ident(members, "id") or f"item_{self._new_id()}")
+        previous = self._items.insert(item, wire.ident(message, "previous_item_id"))
         message.replies += self._item_added(item, previous)
         if item.body["type"] == "function_call_output":
             call_id, output = item.body["call_id"], item.body["output"]
             message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=output)
         elif item.body.get("role") == "user" and (text := texts_of(item)):
             message.event(Type.USER_TEXT, text=text)
-        return item_summary(members)
+        return wire.item_summary(members)
 
     def _on_item_retrieve(self, message: Message) -> str:
-        item = self._items.find(ident(message, "item_id"), "retrieve")
+        item = self._items.find(wire.ident(message, "item_id"), "retrieve")
         shown = item.with_audio()
         message.replies += self._event("conversation.item.retrieved", f"item {item.item_id}", item=shown)
         return f"retrieve {item.item_id}"
 
     def _on_item_delete(self, message: Message) -> str:
-        item_id = ident(message, "item_id")
+        item_id = wire.ident(message, "item_id")
         self._items.delete(item_id)
         message.replies += self._event("conversation.item.deleted", "item deleted", item_id=item_id)
         return f"delete {item_id}"
 
     def _on_item_truncate(self, message: Message) -> str:
-        item = self._items.find(ident(message, "item_id"), "truncate")
+        item = self._items.find(wire.ident(message, "item_id"), "truncate")
         end_ms = message.number("audio_end_ms")
         if end_ms is None or not end_ms.is_integer():
             raise invalid_type("audio_end_ms", "an integer")
@@ -324,7 +324,7 @@ class OpenAIAgent(AgentDefaults):
 
     def _on_response_cancel(self, message: Message) -> str:
         active = self._speaking.response_id
-        if active is None or ident(message, "response_id") not in ("", active):
+        if active is None or wire.ident(message, "response_id") not in ("", active):
             raise Refused("response_cancel_not_active", "Cancellation failed: no active response found.")
         self._cancel_active(message)
         return "cancel response"
@@ -347,7 +347,7 @@ class OpenAIAgent(AgentDefaults):
         waits_for_speech = self.detects_turns and not self._user_speaks
         kept_ms = self._configuration.prefix_padding_ms if waits_for_speech else _MAX_BUFFER_S * 1000.0
         # Keep at least the minimum for a commit, because a caller may commit while the agent detects turns.
-        kept_bytes = int(max(kept_ms, MIN_COMMIT_MS) * media.bytes_per_second / 1000) & ~1
+        kept_bytes = int(max(kept_ms, wire.MIN_COMMIT_MS) * media.bytes_per_second / 1000) & ~1
         self._buffer += audio
         del self._buffer[: max(len(self._buffer) - kept_bytes, 0)]
 
@@ -391,7 +391,7 @@ class OpenAIAgent(AgentDefaults):
             "code": refused.code,
             "message": str(refused),
             "param": refused.param,
-            "event_id": (ident(message, "event_id") or None) if message else None,
+            "event_id": (wire.ident(message, "event_id") or None) if message else None,
         }
         return self._event("error", f"error {refused.code}: {refused}", error=error)
 

@@ -12,18 +12,10 @@ from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 from tui.protocols.json_frames import Members, Message, cut, outgoing
+from tui.protocols.openai_realtime import wire
 from tui.protocols.openai_realtime.options import Wishes
 from tui.protocols.openai_realtime.partial_transcripts import PartialTranscripts
 from tui.protocols.openai_realtime.responses import ReplyItem, Response, Responses, part_of
-from tui.protocols.openai_realtime.wire import (
-    GA_NAMES,
-    MIN_COMMIT_MS,
-    SPEECH,
-    WITHOUT_EFFECT,
-    Effective,
-    describe,
-    ident,
-)
 
 _FATAL = frozenset(
     {
@@ -93,7 +85,9 @@ class OpenAICaller(CallerDefaults):
         self._beta = self._wishes.dialect.beta is True
         self._update_id = ""
         wishes = self._wishes
-        self._session = Effective(wishes.input_format, wishes.output_format, {}, wishes.dialect.pcm_rates)
+        self._session = wire.Effective(
+            wishes.input_format, wishes.output_format, {}, wishes.dialect.pcm_rates
+        )
         self._input = _UserAudio()
         self._responses = Responses()
         self._transcripts = PartialTranscripts()
@@ -143,7 +137,7 @@ class OpenAICaller(CallerDefaults):
             return []
         buffered_ms = self._input.format.duration_ms(self._input.buffered_bytes)
         self._input.buffered_bytes = 0
-        if buffered_ms >= MIN_COMMIT_MS:
+        if buffered_ms >= wire.MIN_COMMIT_MS:
             self._responses.item_sent()
             return [self._message("input_audio_buffer.commit", "commit user audio"), *self._ask_at_once()]
         if not buffered_ms:
@@ -206,7 +200,7 @@ class OpenAICaller(CallerDefaults):
     def receive(self, frame: str | bytes) -> Incoming:
         """Handles one message from the agent."""
         message = Message(frame)
-        kind = GA_NAMES.get(message.kind(), message.kind())
+        kind = wire.GA_NAMES.get(message.kind(), message.kind())
         handler = self._HANDLERS.get(kind)
         if handler is None:
             known = self._wishes.dialect.knows(kind)
@@ -235,7 +229,7 @@ class OpenAICaller(CallerDefaults):
     def _on_conversation_created(self, message: Message) -> str:
         if self._stage is _Stage.OPENING and message.kind() == self._wishes.dialect.opens_with:
             self._configure(message)
-        return describe(message)
+        return wire.describe(message)
 
     def _configure(self, message: Message) -> None:
         """Answers the agent's first message with the settings of this call."""
@@ -263,22 +257,22 @@ class OpenAICaller(CallerDefaults):
         if code == _NOTHING_TO_CANCEL:
             self._nothing_is_active(message)
             return f"nothing to cancel: {text}"
-        if self._responses.refused(ident(error, "event_id"), code):
+        if self._responses.refused(wire.ident(error, "event_id"), code):
             return f"requested too early; the request will be repeated: {text}"
         fatal = code in _FATAL
         # Not every server states which message an error answers.
         if (
             self._stage is _Stage.CONFIGURING
             and not fatal
-            and ident(error, "event_id") in ("", self._update_id)
+            and wire.ident(error, "event_id") in ("", self._update_id)
         ):
             self._accept(message)
         message.event(Type.AGENT_ERROR, code=code, reason=_with_param(text, error), fatal=fatal)
         return f"error {code}: {text}"
 
     def _on_speech(self, message: Message) -> str:
-        meaning = SPEECH[message.kind()]
-        item_id = ident(message, "item_id", required=True)
+        meaning = wire.SPEECH[message.kind()]
+        item_id = wire.ident(message, "item_id", required=True)
         message.event(meaning, stream_id=item_id, params=message.body)
         match meaning:
             case Type.SPEECH_STARTED:
@@ -296,12 +290,12 @@ class OpenAICaller(CallerDefaults):
         return "user audio cleared"
 
     def _on_hypothesis(self, message: Message) -> str:
-        delta, item_id = message.text("delta"), ident(message, "item_id", required=True)
+        delta, item_id = message.text("delta"), wire.ident(message, "item_id", required=True)
         message.event(Type.SPEECH_HYPOTHESIS, stream_id=item_id, text=self._transcripts.add(item_id, delta))
         return f"hypothesis: {delta}"
 
     def _on_recognition(self, message: Message) -> str:
-        item_id = ident(message, "item_id", required=True)
+        item_id = wire.ident(message, "item_id", required=True)
         self._transcripts.end(item_id)
         text = message.text("transcript", required=True)
         message.event(Type.SPEECH_RECOGNITION, stream_id=item_id, text=text)
@@ -310,7 +304,7 @@ class OpenAICaller(CallerDefaults):
         return f"recognition: {text}"
 
     def _on_recognition_failed(self, message: Message) -> str:
-        self._transcripts.end(ident(message, "item_id", required=True))
+        self._transcripts.end(wire.ident(message, "item_id", required=True))
         self._report_error(message, message.inside("error"), "transcription_failed")
         return "transcription failed"
 
@@ -321,7 +315,7 @@ class OpenAICaller(CallerDefaults):
             text = "A response began while another was active in the same conversation."
             message.find("overlapping-responses", text)
         media = self._session.read_output_format(response) or self._session.output_format
-        response_id = ident(response, "id", required=True)
+        response_id = wire.ident(response, "id", required=True)
         self._responses.begin(response_id, media, in_conversation=in_conversation)
         return "response begins"
 
@@ -329,7 +323,7 @@ class OpenAICaller(CallerDefaults):
         return self._responses.play(message, self._session.output_format)
 
     def _on_audio_done(self, message: Message) -> str:
-        reply = self._responses.reply(ident(message, "item_id", required=True))
+        reply = self._responses.reply(wire.ident(message, "item_id", required=True))
         if reply is None or reply.done:
             return "agent audio complete again" if reply else "agent audio complete, but none was received"
         self._responses.stop(message, reply)
@@ -360,7 +354,7 @@ class OpenAICaller(CallerDefaults):
     def _on_response_done(self, message: Message) -> str:
         body = message.inside("response")
         status = body.text("status", required=True)
-        response_id = ident(body, "id", required=True)
+        response_id = wire.ident(body, "id", required=True)
         response = self._responses.response(response_id)
         if not self._responses.end(response):
             message.find("done-without-response", "“response.done” does not match any active response.")
@@ -385,14 +379,14 @@ class OpenAICaller(CallerDefaults):
     def _on_foreign(self, message: Message) -> str:
         """Returns only a log summary of a message that only this dialect defines."""
         if not message.has("warning"):
-            return describe(message)
+            return wire.describe(message)
         warning = message.inside("warning")
         text, code = warning.text("message") or "no details", warning.text("code")
         message.advise("agent-warning", f"The agent warns: {' '.join(filter(None, (code, text)))}")
         return f"warning: {text}"
 
     def _on_other(self, message: Message) -> str:
-        return describe(message)
+        return wire.describe(message)
 
     # Responses and replies.
 
@@ -532,12 +526,12 @@ class OpenAICaller(CallerDefaults):
             message.find("format-not-asked", text)
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAICaller, Message], str]]] = {
-        **dict.fromkeys(WITHOUT_EFFECT, _on_other),
+        **dict.fromkeys(wire.WITHOUT_EFFECT, _on_other),
         "conversation.created": _on_conversation_created,
         "session.created": _on_session_created,
         "session.updated": _on_session_updated,
         "error": _on_error,
-        **dict.fromkeys(SPEECH, _on_speech),
+        **dict.fromkeys(wire.SPEECH, _on_speech),
         "input_audio_buffer.cleared": _on_cleared,
         "conversation.item.input_audio_transcription.delta": _on_hypothesis,
         "conversation.item.input_audio_transcription.completed": _on_recognition,

@@ -12,7 +12,7 @@ from typing import Any
 
 from tui.audio.formats import AudioFormat
 from tui.protocols.json_frames import cut
-from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, PCM_RATES, format_object, format_of
+from tui.protocols.openai_realtime import wire
 from tui.protocols.refused import Refused, invalid_type, invalid_value, missing
 
 DEFAULT_MODEL = "opusagent-local"
@@ -56,15 +56,17 @@ def _object_or_null(value: Any, path: str) -> _Object | None:
 
 def _format(pcm_rates: Collection[int], value: Any, path: str) -> _Object:
     name = value.get("type") if isinstance(value, dict) else None
-    if not isinstance(name, str) or name not in FORMATS:
-        raise invalid_value(path, f"one of {', '.join(FORMATS)}")
-    rate = value.get("rate", FORMATS[name].rate)
-    if name == DEFAULT_FORMAT and (isinstance(rate, bool) or rate not in pcm_rates):
+    if not isinstance(name, str) or name not in wire.FORMATS:
+        raise invalid_value(path, f"one of {', '.join(wire.FORMATS)}")
+    rate = value.get("rate", wire.FORMATS[name].rate)
+    if name == wire.DEFAULT_FORMAT and (isinstance(rate, bool) or rate not in pcm_rates):
         due = " or ".join(map(str, pcm_rates))
         raise Refused(
             "invalid_value", f"Invalid value for '{path}.rate': PCM must be {due} Hz.", f"{path}.rate"
         )
-    return format_object(format_of({**value, "rate": int(rate)} if name == DEFAULT_FORMAT else value))
+    return wire.format_object(
+        wire.format_of({**value, "rate": int(rate)} if name == wire.DEFAULT_FORMAT else value)
+    )
 
 
 def _turn_detection(detections: Mapping[str, Mapping[str, Any]], value: Any, path: str) -> _Object | None:
@@ -133,7 +135,7 @@ _UNCHECKED = (
 
 
 def session_rules(
-    pcm_rates: Collection[int] = PCM_RATES,
+    pcm_rates: Collection[int] = wire.PCM_RATES,
     *,
     turn_detections: Mapping[str, Mapping[str, Any]] = MappingProxyType(_TURN_DEFAULTS),
     others: Sequence[str] = (),
@@ -184,12 +186,16 @@ class Configuration:
             "truncation": "auto",
             "audio": {
                 "input": {
-                    "format": format_object(FORMATS[DEFAULT_FORMAT]),
+                    "format": wire.format_object(wire.FORMATS[wire.DEFAULT_FORMAT]),
                     "transcription": None,
                     "noise_reduction": None,
                     "turn_detection": _turn_detection(_TURN_DEFAULTS, {}, ""),
                 },
-                "output": {"format": format_object(FORMATS[DEFAULT_FORMAT]), "voice": "marin", "speed": 1.0},
+                "output": {
+                    "format": wire.format_object(wire.FORMATS[wire.DEFAULT_FORMAT]),
+                    "voice": "marin",
+                    "speed": 1.0,
+                },
             },
         }
 
@@ -216,12 +222,12 @@ class Configuration:
     @property
     def input_format(self) -> AudioFormat:
         """The format of the user's audio."""
-        return format_of(self.body["audio"]["input"]["format"])
+        return wire.format_of(self.body["audio"]["input"]["format"])
 
     @property
     def output_format(self) -> AudioFormat:
         """The format of replies."""
-        return format_of(self.body["audio"]["output"]["format"])
+        return wire.format_of(self.body["audio"]["output"]["format"])
 
     @property
     def voice(self) -> Any:

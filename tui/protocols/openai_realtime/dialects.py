@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tui.protocols.openai_realtime.wire import PCM_RATES
+from tui.protocols.openai_realtime import wire
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The first message from the service, which replaces or precedes ``session.created``."""
     has_azure_voices: bool = False
     """Whether Azure voices are sent as objects rather than names."""
-    pcm_rates: tuple[int, ...] = PCM_RATES
+    pcm_rates: tuple[int, ...] = wire.PCM_RATES
     """The PCM sample rates that the service supports, in Hz."""
     truncates: bool = True
     """Whether the service accepts ``conversation.item.truncate``, which reports how much was heard."""

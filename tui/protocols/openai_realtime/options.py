@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.protocols.base import CallerSettings
+from tui.protocols.openai_realtime import wire
 from tui.protocols.openai_realtime.dialects import DIALECTS, Dialect, dialect_of, voice_member
-from tui.protocols.openai_realtime.wire import (
-    DEFAULT_FORMAT,
-    FORMATS,
-    PCM_RATES,
-    beta_format,
-    beta_output_format,
-    format_named,
-    format_object,
-)
 from tui.protocols.options import check_choice, read_object, read_tools
 
 _DEFAULTS = {
@@ -65,10 +57,10 @@ class Wishes:
             self._chosen["dialect"] = dialect_of(settings.url)
         self._barge_in = settings.barge_in
         rates = self.dialect.pcm_rates
-        first = next(iter(settings.formats), DEFAULT_FORMAT)
-        self.input_format = format_named(self._chosen["format"] or first, rates)
+        first = next(iter(settings.formats), wire.DEFAULT_FORMAT)
+        self.input_format = wire.format_named(self._chosen["format"] or first, rates)
         output = self._chosen["output_format"]
-        self.output_format = format_named(output, rates) if output else self.input_format
+        self.output_format = wire.format_named(output, rates) if output else self.input_format
         self.instructions = self._chosen["instructions"]
         self._tools = read_tools(self._chosen)
         self._extra = read_object("session", self._chosen, "fields for session.update")
@@ -96,11 +88,11 @@ class Wishes:
 
     def _ga(self, in_force: Mapping[str, Any] | None) -> _Object:
         audio_input = {
-            "format": format_object(self.input_format),
+            "format": wire.format_object(self.input_format),
             "transcription": self._transcription(),
             **self._turn_detection(in_force),
         }
-        audio_output = {"format": format_object(self.output_format), **self._voice()}
+        audio_output = {"format": wire.format_object(self.output_format), **self._voice()}
         return {
             "type": "realtime",
             **({"instructions": self.instructions} if self.instructions else {}),
@@ -114,9 +106,9 @@ class Wishes:
             "modalities": ["text", "audio"],
             **({"instructions": self.instructions} if self.instructions else {}),
             **self._voice(),
-            "input_audio_format": beta_format(self.input_format),
+            "input_audio_format": wire.beta_format(self.input_format),
             **self._sampling_rate(),
-            "output_audio_format": beta_output_format(self.output_format),
+            "output_audio_format": wire.beta_output_format(self.output_format),
             "input_audio_transcription": self._transcription(),
             **self._turn_detection(in_force),
             **self._tool_members(),
@@ -125,7 +117,7 @@ class Wishes:
     def _sampling_rate(self) -> _Object:
         """Returns Voice Live's member for the PCM sample rate; {} for the default rate."""
         media = self.input_format
-        usual = media in FORMATS.values() or self.dialect.pcm_rates == PCM_RATES
+        usual = media in wire.FORMATS.values() or self.dialect.pcm_rates == wire.PCM_RATES
         return {} if usual else {"input_audio_sampling_rate": media.rate}
 
     def _voice(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from tui.audio.wav import strip_wav_header
 from tui.protocols.base import NewId
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Message, cut
-from tui.protocols.openai_realtime.wire import ident
+from tui.protocols.openai_realtime import wire
 
 _Kept = TypeVar("_Kept")
 
@@ -181,8 +181,8 @@ class Responses:
 
         ``media`` is the format to assume if the response was not announced.
         """
-        response_id = ident(message, "response_id", required=True)
-        item_id = ident(message, "item_id", required=True)
+        response_id = wire.ident(message, "response_id", required=True)
+        item_id = wire.ident(message, "item_id", required=True)
         known = self._replies.get(item_id)
         response = known.response if known else self.response(response_id)
         if response is None:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tui.protocols.openai_realtime import wire
 from tui.protocols.openai_realtime.configuration import GA_RULES, VAD_DEFAULTS, Rules, session_rules
 from tui.protocols.openai_realtime.dialects import DIALECTS
-from tui.protocols.openai_realtime.wire import (
-    BETA_FORMATS,
-    GA_NAMES,
-    beta_format,
-    beta_output_format,
-    format_of,
-    pcm_with_rate,
-)
 from tui.protocols.refused import Refused
 
 _Body = dict[str, Any]
@@ -81,7 +74,7 @@ _ONLY_AZURE = (
 """Session members that only Voice Live has; the local agent repeats them but does not act on them."""
 _FORMATS = ("modalities", "input_audio_format", "input_audio_sampling_rate", "output_audio_format")
 _WITHOUT = ("conversation.item.done", "rate_limits.updated")
-_BETA_NAMES = {ga: beta for beta, ga in GA_NAMES.items() if beta.startswith("response.")}
+_BETA_NAMES = {ga: beta for beta, ga in wire.GA_NAMES.items() if beta.startswith("response.")}
 _KINDS = {**_BETA_NAMES, "conversation.item.added": "conversation.item.created"}
 _REQUESTS = {
     "input_audio.turn.append": "input_audio_buffer.append",
@@ -147,13 +140,13 @@ def _flat(session: _Body) -> _Body:
             value = value.get(step) if isinstance(value, dict) else None
         if value is not None or name == "turn_detection":
             flat[name] = value
-    user = format_of(session["audio"]["input"]["format"])
+    user = wire.format_of(session["audio"]["input"]["format"])
     return {
         **flat,
         "modalities": _shown_modalities(session),
-        "input_audio_format": beta_format(user),
+        "input_audio_format": wire.beta_format(user),
         "input_audio_sampling_rate": user.rate,
-        "output_audio_format": beta_output_format(format_of(session["audio"]["output"]["format"])),
+        "output_audio_format": wire.beta_output_format(wire.format_of(session["audio"]["output"]["format"])),
     }
 
 
@@ -188,9 +181,9 @@ def _input_format(change: _Body, current: _Body) -> _Body:
 
 
 def _format_object(name: Any) -> _Body:
-    if isinstance(name, str) and (media := pcm_with_rate(name)):
+    if isinstance(name, str) and (media := wire.pcm_with_rate(name)):
         return {"type": "audio/pcm", "rate": media.rate}
-    return {"type": BETA_FORMATS.get(name, name) if isinstance(name, str) else name}
+    return {"type": wire.BETA_FORMATS.get(name, name) if isinstance(name, str) else name}
 
 
 def _modalities(owner: Mapping[str, Any]) -> _Body:
@@ -215,7 +208,7 @@ def _response(response: _Body) -> _Body:
         "output": [_item(item) for item in shown["output"]],
         "modalities": _shown_modalities(response),
         "voice": output["voice"],
-        "output_audio_format": beta_output_format(format_of(output["format"])),
+        "output_audio_format": wire.beta_output_format(wire.format_of(output["format"])),
     }
 
 

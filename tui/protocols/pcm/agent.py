@@ -10,17 +10,17 @@ from tui.protocols.base import Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Message, audio_frame, outgoing
-from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, rate_in
+from tui.protocols.pcm import wire
 
 
-class PcmAgent(PcmEnd, AgentDefaults):
+class PcmAgent(wire.PcmEnd, AgentDefaults):
     """Acts as the server on one socket.
 
     Announces the sample rates, marks the end of replies and sends transcripts.
     """
 
     def __init__(
-        self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
+        self, new_id: NewId, utc_now: UtcNow, *, rate: int = wire.DEFAULT_RATE, play_rate: int | None = None
     ) -> None:
         super().__init__(rate, play_rate or rate)
         self._open_stream_id: str | None = None
@@ -80,7 +80,7 @@ class PcmAgent(PcmEnd, AgentDefaults):
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _on_start(self, message: Message) -> str:
-        rate, channels = rate_in(message, "sample_rate"), message.number("channels")
+        rate, channels = wire.rate_in(message, "sample_rate"), message.number("channels")
         encoding = message.text("encoding")
         if channels not in (None, 1) or encoding not in ("", "pcm_s16le"):
             message.find("other-format", "Expected 16-bit little-endian mono PCM (pcm_s16le, 1 channel).")
@@ -110,8 +110,8 @@ class PcmAgent(PcmEnd, AgentDefaults):
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[PcmAgent, Message], str]]] = {
         "start": _on_start,
-        "ping": answer_ping,
-        **dict.fromkeys(END, _on_end),
+        "ping": wire.answer_ping,
+        **dict.fromkeys(wire.END, _on_end),
     }
 
 

@@ -11,22 +11,12 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
 from tui.protocols.options import is_on
-from tui.protocols.pcm.wire import (
-    DEFAULT_RATE,
-    END,
-    FLUSH,
-    FORMATS,
-    HIGHEST_RATE,
-    LOWEST_RATE,
-    PcmEnd,
-    answer_ping,
-    rate_in,
-)
+from tui.protocols.pcm import wire
 
 _OPTIONS = ("rate", "play_rate", "hello", "end")
 
 
-class PcmCaller(PcmEnd, ImplyingCaller):
+class PcmCaller(wire.PcmEnd, ImplyingCaller):
     """Acts as the client in one call.
 
     Options:
@@ -41,10 +31,10 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         options = settings.options
         settings.check_options("Plain PCM", _OPTIONS)
-        check_formats("Plain PCM", settings.formats, FORMATS)
-        offered = FORMATS[settings.formats[0]].rate if settings.formats else DEFAULT_RATE
+        check_formats("Plain PCM", settings.formats, wire.FORMATS)
+        offered = wire.FORMATS[settings.formats[0]].rate if settings.formats else wire.DEFAULT_RATE
         rate = _rate_option(options, "rate", offered)
-        PcmEnd.__init__(self, rate, _rate_option(options, "play_rate", rate))
+        wire.PcmEnd.__init__(self, rate, _rate_option(options, "play_rate", rate))
         ImplyingCaller.__init__(self)
         self._says_hello = is_on(options, "hello")
         self._says_end = is_on(options, "end")
@@ -111,11 +101,11 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _on_ready(self, message: Message) -> str:
-        user_rate = rate_in(message, "input_sample_rate", "sample_rate")
+        user_rate = wire.rate_in(message, "input_sample_rate", "sample_rate")
         if user_rate not in (None, self._user_format.rate):
             text = f"The agent expects {user_rate} Hz but receives {self._user_format.rate} Hz (set --option rate)."
             message.advise("other-rate", text)
-        play_rate = rate_in(message, "output_sample_rate")
+        play_rate = wire.rate_in(message, "output_sample_rate")
         if play_rate:
             self._play_format = AudioFormat(Encoding.PCM16, play_rate)
         message.event(Type.CONFIG, params=message.body)
@@ -160,9 +150,9 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         "transcript": _on_transcript,
         "audio": _on_audio,
         "error": _on_error,
-        "ping": answer_ping,
-        **dict.fromkeys(FLUSH, _on_flush),
-        **dict.fromkeys(END, _on_end),
+        "ping": wire.answer_ping,
+        **dict.fromkeys(wire.FLUSH, _on_flush),
+        **dict.fromkeys(wire.END, _on_end),
     }
 
 
@@ -178,7 +168,7 @@ def _is_final(members: Members) -> bool:
 def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
     text = options.get(name, str(default))
     rate = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
-        limits = f"a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
+    if not (wire.LOWEST_RATE <= rate <= wire.HIGHEST_RATE):
+        limits = f"a whole number from {wire.LOWEST_RATE} to {wire.HIGHEST_RATE}"
         raise ValueError(f"The {name} option must be {limits} (Hz), not {cut(text, 60)!r}.")
     return rate
