@@ -23,7 +23,7 @@ class TimedByCaller(Conversation):
     Reports a finding when the caller's audio stops, because the agent then stays silent.
     """
 
-    _agent: RunsOnUserAudio
+    agent: RunsOnUserAudio
     _now_ns = 0
     """Duration of the audio received so far; the call is scheduled on this clock."""
     _audio_due_ns: int | None = None
@@ -32,15 +32,15 @@ class TimedByCaller(Conversation):
     @property
     def next_due_ns(self) -> int | None:
         """Monotonic time at which to call `due` next; None if nothing is due until the caller sends a frame."""
-        if self._hearing.ear is None and self._agent.user_format is not None:
+        if self.hearing.ear is None and self.agent.user_format is not None:
             return 0
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
         """Handles a frame, advances the clock by the audio in the frame, and returns the messages to send."""
-        before_ns, waits = self._now_ns, self._agent.user_format is None
+        before_ns, waits = self._now_ns, self.agent.user_format is None
         frames = super().receive(frame, self._now_ns)
-        if self._now_ns > before_ns or (waits and self._agent.user_format is not None):
+        if self._now_ns > before_ns or (waits and self.agent.user_format is not None):
             self._audio_due_ns = now_ns + _AUDIO_STOPPED_NS
         # After the agent has closed the session, it ignores everything that the caller sends.
         self.over = self.over or self._leaves_at_ns is not None
@@ -53,20 +53,20 @@ class TimedByCaller(Conversation):
 
     def _let_time_pass(self) -> list[Outgoing]:
         frames: list[Outgoing] = []
-        until_ns = round(self._agent.heard_ms * 1e6)
+        until_ns = round(self.agent.heard_ms * 1e6)
         while self._now_ns < until_ns and not self.over:
             self._now_ns = min(self._now_ns + _STEP_NS, until_ns)
-            self._agent.pass_time(self._now_ns / 1e6)
-            frames += super().due(self._now_ns) + self._agent.track()
+            self.agent.pass_time(self._now_ns / 1e6)
+            frames += super().due(self._now_ns) + self.agent.track()
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
         """Reports a finding, once, if no audio has arrived for a second. Always returns an empty list."""
-        self._hearing.prepare(self._agent.user_format)
-        if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
+        self.hearing.prepare(self.agent.user_format)
+        if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self.agent.user_format:
             self._audio_due_ns = None
             text = "No audio arrived for a second, so the agent's clock has stopped. Send silence when nobody speaks."
-            self._on_problem("finding audio-stopped", text)
+            self.on_problem("finding audio-stopped", text)
         return []
 
 
