@@ -18,23 +18,8 @@ from typing import NamedTuple
 
 from tui.models.turns.audible import KNOWN_AFTER_NS
 from tui.models.turns.figures import shown_ms
+from tui.scenario import model
 from tui.scenario.lines import SpokenLine, limit_s
-from tui.scenario.model import (
-    TURNS,
-    Acting,
-    EndCall,
-    Expect,
-    Hear,
-    LineFault,
-    Mute,
-    Press,
-    Run,
-    Say,
-    Scenario,
-    Silence,
-    Step,
-    Type,
-)
 from tui.scenario.seen import Seen
 from tui.scenario.values import FaultKind, SignKind, When
 from tui.scenario.verdict import SILENT_AFTER_TOOL, StepVerdict
@@ -61,7 +46,7 @@ _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 class CallerTurn(NamedTuple):
     """The caller's last turn, and the times at which its audible part begins and ends."""
 
-    step: Step | None
+    step: model.Step | None
     began_ns: int
     ended_ns: int
     spoken: bool = True
@@ -109,7 +94,7 @@ class Player:
     ``seen`` and ``listening`` must receive the session's events.
     """
 
-    scenario: Scenario
+    scenario: model.Scenario
     session: LiveSession
     _: KW_ONLY
     seen: Seen
@@ -118,7 +103,7 @@ class Player:
 
     def __post_init__(self) -> None:
         # Set before the first line, because an agent that hangs up before any line is spoken has also left early.
-        self.session.pending.lines_left = sum(isinstance(step, Say) for step in self.scenario.steps)
+        self.session.pending.lines_left = sum(isinstance(step, model.Say) for step in self.scenario.steps)
         self._index = 0
         """Index of the current step."""
         self._turn = CallerTurn(None, 0, 0)
@@ -141,7 +126,9 @@ class Player:
     async def greeting(self) -> None:
         """Waits for the end of a greeting. Does nothing unless the first step is a caller turn without a moment."""
         first = self.scenario.steps[0] if self.scenario.steps else None
-        if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
+        if first is None or (
+            isinstance(first, model.Acting) and isinstance(first, model.TURNS) and first.when is None
+        ):
             await self.listening.greeting()
             self._ended_ns, self._heard_out = self.now_ns(), True
 
@@ -164,7 +151,7 @@ class Player:
         if self.listening.over and step.KIND not in follows:
             reason = f"Not reached: {self._over()}."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
-        if not self._turn.spoken and isinstance(step, (Expect, Hear)):
+        if not self._turn.spoken and isinstance(step, (model.Expect, model.Hear)):
             reason = "The caller's previous line could not be spoken."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         outcome = await self._outcome(step)
@@ -183,30 +170,30 @@ class Player:
     def go_on(self, index: int) -> None:
         """Continues with the step at ``index``; ignores earlier events."""
         self.begin(self.now_ns())
-        lines = sum(isinstance(step, Say) for step in self.scenario.steps[index:])
+        lines = sum(isinstance(step, model.Say) for step in self.scenario.steps[index:])
         self.session.pending.lines_left = lines
 
     # -- one step --
 
-    async def _outcome(self, step: Step) -> StepOutcome:
+    async def _outcome(self, step: model.Step) -> StepOutcome:
         match step:
-            case Expect() if step.expect.kind is SignKind.ANSWERS:
+            case model.Expect() if step.expect.kind is SignKind.ANSWERS:
                 return await self._expect_answer(step)
-            case Expect(for_=None):
+            case model.Expect(for_=None):
                 return await self._expect(step)
-            case Expect():
+            case model.Expect():
                 return await self._expect_lasting(step)
-            case Silence():
+            case model.Silence():
                 began_ns = self._ended_ns
                 await self._until(began_ns + step.silence.ns)
                 self.silences.append((began_ns, self.now_ns()))
                 return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
-            case Hear():
+            case model.Hear():
                 await self._spoken_out(step)
                 return self._ends_now(StepVerdict.NOT_MEASURED)
-            case Run():
+            case model.Run():
                 return await self._run(step)
-            case Acting():
+            case model.Acting():
                 at_ns = await self._moment(step)
                 if isinstance(at_ns, str):
                     return self._ends_now(StepVerdict.NOT_MEASURED, at_ns)
@@ -216,11 +203,11 @@ class Player:
 
     # -- the caller --
 
-    async def _moment(self, step: Acting) -> int | str:
+    async def _moment(self, step: model.Acting) -> int | str:
         """Returns the time for a caller step, or a sentence on why its moment did not come."""
         when = step.when
         if when is None:
-            if isinstance(step, TURNS) and not self._heard_out:
+            if isinstance(step, model.TURNS) and not self._heard_out:
                 await self.listening.turn_end()
             return self.now_ns() if not self.listening.over else f"Not reached: {self._over()}."
         if when.sign is None:
@@ -240,35 +227,35 @@ class Player:
                 return f"Not reached: waiting for {sign}, but {why}."
             await asyncio.sleep(_LOOK_S)
 
-    async def _act(self, step: Acting, at_ns: int) -> StepOutcome:
+    async def _act(self, step: model.Acting, at_ns: int) -> StepOutcome:
         user = self.session.user
         self._heard_out = False
-        if isinstance(step, Say):
+        if isinstance(step, model.Say):
             return await self._say(step, at_ns)
         await self._until(at_ns)
         now_ns = self.now_ns()
         match step:
-            case Press():
+            case model.Press():
                 user.send_dtmf(step.press)
-            case Type():
+            case model.Type():
                 await user.send_text(step.type)
-            case EndCall():
+            case model.EndCall():
                 self.session.hang_up()
-            case LineFault():
+            case model.LineFault():
                 await self._worsen(step, now_ns)
-            case Mute(mute=bool() as muted):
+            case model.Mute(mute=bool() as muted):
                 user.set_muted(muted)
-            case Mute(mute=float() as lasts_ms):
+            case model.Mute(mute=float() as lasts_ms):
                 user.set_muted(True)
                 await self._until(now_ns + round(lasts_ms * NS_PER_MS))
                 user.set_muted(False)
             case _:
                 raise AssertionError(step)
-        if isinstance(step, TURNS):
+        if isinstance(step, model.TURNS):
             self._turn = CallerTurn(step, now_ns, self.now_ns())
         return self._ends_now(StepVerdict.DONE)
 
-    async def _worsen(self, step: LineFault, now_ns: int) -> None:
+    async def _worsen(self, step: model.LineFault, now_ns: int) -> None:
         """Begins a connection fault.
 
         For a dropped socket, returns only after the session has noticed the loss.
@@ -289,7 +276,7 @@ class Player:
         if step.fault in (FaultKind.DROP, FaultKind.STALL):
             self.silences.append((now_ns, now_ns + for_ns))
 
-    async def _say(self, step: Say, at_ns: int) -> StepOutcome:
+    async def _say(self, step: model.Say, at_ns: int) -> StepOutcome:
         spoken = self.aids.lines[step.say]
         handed_ns = self.now_ns()
         # A line without a moment begins as soon as possible.
@@ -328,7 +315,7 @@ class Player:
 
     # -- the agent --
 
-    async def _spoken_out(self, step: Hear) -> None:
+    async def _spoken_out(self, step: model.Hear) -> None:
         """Waits until the agent has answered the last turn and finished speaking, or for at most ``step.within``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(step.within / 1_000):
@@ -338,10 +325,10 @@ class Player:
                 )
                 await self.listening.turn_end()
 
-    async def _expect(self, step: Expect) -> StepOutcome:
+    async def _expect(self, step: model.Expect) -> StepOutcome:
         sign = step.expect
         after_say = (
-            sign.kind is SignKind.STOPS and isinstance(self._turn.step, Say) and self._is_last_action()
+            sign.kind is SignKind.STOPS and isinstance(self._turn.step, model.Say) and self._is_last_action()
         )
         from_ns = self._turn.began_ns if after_say else self._ended_ns
         if after_say and not await self._was_speaking(from_ns):
@@ -363,7 +350,7 @@ class Player:
             return StepOutcome(StepVerdict.PASSED, max(found_ns, self._ended_ns), measured_ms=measured_ms)
         return self._missed(step, from_ns, since_ns, found_ns)
 
-    async def _find(self, step: Expect, since_ns: int, limit_ns: int) -> int | None:
+    async def _find(self, step: model.Expect, since_ns: int, limit_ns: int) -> int | None:
         while True:
             found_ns = self.seen.find(step.expect, since_ns, self.now_ns(), step.args)
             ended = self.listening.over and step.expect.kind is not SignKind.HANG_UP
@@ -377,12 +364,12 @@ class Player:
     def _answer_expected(self) -> bool:
         """Returns whether the next step expects an answer."""
         step = self.scenario.steps[self._index + 1] if self._index + 1 < len(self.scenario.steps) else None
-        return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
+        return isinstance(step, model.Expect) and step.expect.kind is SignKind.ANSWERS
 
-    async def _expect_answer(self, step: Expect) -> StepOutcome:
+    async def _expect_answer(self, step: model.Expect) -> StepOutcome:
         """Waits until the agent's turn is over; judges whether the agent answered the caller's turn."""
         turn, listening = self._turn, self.listening
-        line = self.aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
+        line = self.aids.lines[turn.step.say] if isinstance(turn.step, model.Say) else None
         if line is not None:
             await listening.line_end(turn.began_ns, limit_s(line))
         what = line.line.name if line else turn.step.title if turn.step else "the caller"
@@ -412,7 +399,7 @@ class Player:
             reason = f"The agent did not answer {what}{within}."
         return self._ends_now(StepVerdict.FAILED, reason)
 
-    def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
+    def _missed(self, step: model.Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
         now_ns = self.now_ns()
         measured_ms = None if found_ns is None else (found_ns - from_ns) / NS_PER_MS
         late_ms = self.seen.late_ms(from_ns, now_ns)
@@ -433,13 +420,13 @@ class Player:
             StepVerdict.FAILED, max(from_ns + step.within.ns, self._ended_ns), reason, measured_ms
         )
 
-    async def _expect_lasting(self, step: Expect) -> StepOutcome:
+    async def _expect_lasting(self, step: model.Expect) -> StepOutcome:
         """Judges whether the agent keeps speaking or keeps silent.
 
         After a line, the period to judge begins with the line's onset.
         """
         assert step.for_ is not None
-        after_say = isinstance(self._turn.step, Say) and self._is_last_action()
+        after_say = isinstance(self._turn.step, model.Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
         until_ns = self._ended_ns + step.for_.ns
         speaks = step.expect.kind is SignKind.KEEPS_SPEAKING
@@ -481,13 +468,15 @@ class Player:
     def _is_last_action(self) -> bool:
         """Returns whether the caller's last turn is also the caller's last step."""
         acted = (
-            step for step in reversed(self.scenario.steps[: self._index]) if not isinstance(step, Expect)
+            step
+            for step in reversed(self.scenario.steps[: self._index])
+            if not isinstance(step, model.Expect)
         )
         return next(acted, None) is self._turn.step
 
     # -- outside the call --
 
-    async def _run(self, step: Run) -> StepOutcome:
+    async def _run(self, step: model.Run) -> StepOutcome:
         may_run = self.aids.may_run
         if may_run is None or not await may_run(step.run):
             return self._ends_now(StepVerdict.NOT_MEASURED, "Running commands is not allowed in this call.")

@@ -13,19 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tui.scenario.model import (
-    STEPS,
-    Aim,
-    Bounds,
-    CallerSetting,
-    CallLimits,
-    Expect,
-    Noise,
-    PhoneLine,
-    Run,
-    Scenario,
-    Step,
-)
+from tui.scenario import model
 from tui.scenario.values import SignKind
 from tui.text.strict import SettingsError, did_you_mean, quoted, to_value, to_values
 
@@ -33,13 +21,13 @@ SUFFIX = ".call.toml"
 _MAX_BYTES = 1_000_000
 _INCLUDE = "include"
 _NESTED: dict[str, type[msgspec.Struct]] = {
-    "target": Aim,
-    "caller": CallerSetting,
-    "limits": CallLimits,
-    "noise": Noise,
-    "line": PhoneLine,
-    "response": Bounds,
-    "barge_in": Bounds,
+    "target": model.Aim,
+    "caller": model.CallerSetting,
+    "limits": model.CallLimits,
+    "noise": model.Noise,
+    "line": model.PhoneLine,
+    "response": model.Bounds,
+    "barge_in": model.Bounds,
 }
 """Types of nested tables, by key."""
 _NOT_WRITTEN = ("line", "file", "path", "steps", "limits_line")
@@ -66,25 +54,25 @@ def find_scenarios(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def read_scenario(path: Path) -> Scenario:
+def read_scenario(path: Path) -> model.Scenario:
     """Returns the scenario in a file. Raises `ScenarioError`."""
     source = _Source(path)
     table = source.table
     steps = source.steps()
     with source.errors():
-        kinds = {field.encode_name: field.type for field in _written_fields(Scenario)}
+        kinds = {field.encode_name: field.type for field in _written_fields(model.Scenario)}
         values = _values(kinds, {key: value for key, value in table.items() if key != "step"}, "The scenario")
         values = {"name": path.name.removesuffix(SUFFIX), **values}
-        scenario = Scenario(**values, steps=steps, path=path, limits_line=source.line("limits"))
+        scenario = model.Scenario(**values, steps=steps, path=path, limits_line=source.line("limits"))
     if not steps:
         raise ScenarioError(f"{path}: the file has no [[step]].")
     _check_order(scenario)
     return scenario
 
 
-def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step:
+def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> model.Step:
     """Returns the step that a table describes. ``kind`` is a key of `STEPS`. Raises `SettingsError`."""
-    struct = STEPS[kind]
+    struct = model.STEPS[kind]
     fields = {field.encode_name: field for field in _written_fields(struct)}
     values = _values({name: field.type for name, field in fields.items()}, table, "The step")
     named = {fields[key].name: value for key, value in values.items()}
@@ -94,14 +82,14 @@ def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step
         raise SettingsError(f"The step {error}.") from error
 
 
-def commands_of(scenario: Scenario) -> tuple[str, ...]:
+def commands_of(scenario: model.Scenario) -> tuple[str, ...]:
     """Returns the shell commands that a scenario runs."""
-    return tuple(dict.fromkeys(step.run for step in scenario.steps if isinstance(step, Run)))
+    return tuple(dict.fromkeys(step.run for step in scenario.steps if isinstance(step, model.Run)))
 
 
-def _check_order(scenario: Scenario) -> None:
+def _check_order(scenario: model.Scenario) -> None:
     """Rejects steps that cannot be carried out at their position."""
-    ended: Step | None = None
+    ended: model.Step | None = None
     for step in scenario.steps:
         where = f"{step.file}, line {step.line}"
         if ended is not None and step.KIND != "run":
@@ -109,7 +97,7 @@ def _check_order(scenario: Scenario) -> None:
                 f"{where}: the call is over after {quoted(ended.title)}; only a run step can follow."
             )
         if step.KIND == "hang_up" or (
-            isinstance(step, Expect) and step.expect.kind in (SignKind.HANG_UP, SignKind.TRANSFER)
+            isinstance(step, model.Expect) and step.expect.kind in (SignKind.HANG_UP, SignKind.TRANSFER)
         ):
             ended = step
 
@@ -136,12 +124,12 @@ class _Source:
         except OSError as error:
             raise ScenarioError(f"{path} cannot be read: {error.strerror or error}.") from error
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[model.Step]:
         """Returns the steps, with each ``include`` replaced by the steps of its file."""
         tables = self.table.get("step", [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise ScenarioError(f"{self._path}: write each step as [[step]].")
-        found: list[Step] = []
+        found: list[model.Step] = []
         for number, table in enumerate(tables):
             if _INCLUDE in table:
                 found += self._included(number, table)
@@ -149,7 +137,7 @@ class _Source:
                 found.append(self._step(number, table))
         return found
 
-    def _included(self, number: int, table: dict[str, Any]) -> list[Step]:
+    def _included(self, number: int, table: dict[str, Any]) -> list[model.Step]:
         where = self._where(number, _INCLUDE)
         if len(table) > 1 or not isinstance(table[_INCLUDE], str):
             raise ScenarioError(f'{where}: write include = "FILE" and nothing else in this step.')
@@ -158,8 +146,8 @@ class _Source:
             raise ScenarioError(f"{where}: {table[_INCLUDE]} includes itself.")
         return _Source(path, self._including).steps()
 
-    def _step(self, number: int, table: dict[str, Any]) -> Step:
-        kinds = [key for key in table if key in STEPS]
+    def _step(self, number: int, table: dict[str, Any]) -> model.Step:
+        kinds = [key for key in table if key in model.STEPS]
         if len(kinds) > 1:
             both = " and ".join(map(quoted, kinds[:2]))
             raise ScenarioError(
@@ -167,8 +155,8 @@ class _Source:
             )
         if not kinds:
             unknown = next(iter(table), "")
-            meant = did_you_mean(unknown, [*STEPS, _INCLUDE]) if unknown else "."
-            known = ", ".join([*STEPS, _INCLUDE])
+            meant = did_you_mean(unknown, [*model.STEPS, _INCLUDE]) if unknown else "."
+            known = ", ".join([*model.STEPS, _INCLUDE])
             what = f"has no action; {quoted(unknown)} is not one{meant}" if unknown else "is empty."
             raise ScenarioError(f"{self._where(number)}: this step {what} Choose from {known}.")
         with self.errors(number):
@@ -221,7 +209,7 @@ class _Located:
 def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
     """Yields the fields of a struct that may occur in a file."""
     for field in msgspec.structs.fields(kind):
-        if field.name not in _NOT_WRITTEN or (kind is CallerSetting and field.name == "line"):
+        if field.name not in _NOT_WRITTEN or (kind is model.CallerSetting and field.name == "line"):
             yield field
 
 
