@@ -118,10 +118,6 @@ class SessionState:
         """The periods in which each party was heard."""
         return self._metrics.audible
 
-    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it speaks; None if it was never heard."""
-        return self._metrics.last_heard_ns(speaker, now_ns)
-
     def add_status_change_callback(self, callback: StateChangeCallback[e.Status]) -> Registration:
         """Calls ``callback(old, new)`` whenever the status changes."""
         return self.callbacks.register_callback(Area.STATUS, callback)

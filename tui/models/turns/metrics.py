@@ -193,13 +193,6 @@ class MetricsFold:
         changed |= self._floor.apply(event, self.audible)
         return counted or changed or isinstance(event, TURN_EVENTS)
 
-    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard, not counting hold music.
-
-        Returns ``now_ns`` while the party is being heard, and None if it was never heard.
-        """
-        return self.audible.last_heard_ns(speaker, now_ns)
-
     def _count(self, event: e.SessionEvent) -> bool:
         m = self.metrics
         match event:

@@ -188,9 +188,6 @@ class AsteriskAgent(AgentDefaults):
         message.find("refused", f"Asterisk refused a command: {cut(text, 60).rstrip('. ')}.")
         return f"error: {text}"
 
-    def _on_news(self, message: Message) -> str:
-        return message.kind()
-
     _HANDLERS: ClassVar[Mapping[str, Callable[[AsteriskAgent, Message], str]]] = {
         "MEDIA_START": _on_start,
         "DTMF_END": _on_key,
@@ -199,6 +196,6 @@ class AsteriskAgent(AgentDefaults):
         "MEDIA_XOFF": _on_flow,
         "MEDIA_XON": _on_flow,
         "ERROR": _on_error,
-        "QUEUE_DRAINED": _on_news,
-        "STATUS": _on_news,
+        "QUEUE_DRAINED": lambda agent, message: message.kind(),
+        "STATUS": lambda agent, message: message.kind(),
     }

@@ -306,9 +306,6 @@ class AsteriskCaller(ImplyingCaller):
         message.event(Type.HANG_UP, reason="HANGUP")
         return "hang up"
 
-    def _on_answer(self, message: Message) -> str:
-        return "answer"
-
     def _on_status(self, message: Message) -> str:
         queue = self._queue
         status = {
@@ -359,7 +356,7 @@ class AsteriskCaller(ImplyingCaller):
         return self._channel.event("MEDIA_XOFF", "asks to stop")
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[AsteriskCaller, Message], str]]] = {
-        "ANSWER": _on_answer,
+        "ANSWER": lambda caller, message: "answer",
         "HANGUP": _on_hang_up,
         "START_MEDIA_BUFFERING": _on_start_buffering,
         "STOP_MEDIA_BUFFERING": _on_stop_buffering,

@@ -187,17 +187,14 @@ class DeepgramAgent(AgentDefaults):
         message.event(Type.USER_STREAM_STOP)
         return "end of turn"
 
-    def _on_news(self, message: Message) -> str:
-        return message.kind()
-
     _HANDLERS: ClassVar[Mapping[str, Callable[[DeepgramAgent, Message], str]]] = {
         "Settings": _on_settings,
         "InjectUserMessage": _on_user_message,
         "InjectAgentMessage": _on_agent_message,
         "FunctionCallResponse": _on_function_response,
         "ForceEndTurn": _on_force_end_turn,
-        "KeepAlive": _on_news,
-        "__customToThinkProvider": _on_news,
+        "KeepAlive": lambda agent, message: message.kind(),
+        "__customToThinkProvider": lambda agent, message: message.kind(),
         **dict.fromkeys(_UPDATES, _on_update),
     }
 

@@ -11,7 +11,7 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.genesys import wire
 from tui.protocols.genesys.limits import MessageRate
-from tui.protocols.json_frames import Message, audio_frame, cut, encode, outgoing
+from tui.protocols.json_frames import Message, audio_frame, cut, outgoing
 
 _MESSAGE_MS = 200
 _PER_SECOND, _BURST = 5.0, 20.0
@@ -181,10 +181,6 @@ class GenesysAgent(AgentDefaults):
         message.event(Type.SESSION_END, reason=reason)
         return f"close: {reason}"
 
-    def _on_news(self, message: Message) -> str:
-        parameters = message.inside("parameters").body
-        return f"{message.kind()}: {encode(parameters)}" if parameters else message.kind()
-
     def _check_position(self, message: Message) -> None:
         text = message.text("position", required=True)
         position_s = wire.seconds_in(text)
@@ -207,5 +203,5 @@ class GenesysAgent(AgentDefaults):
         "dtmf": _on_dtmf,
         "playback_completed": _on_playback_completed,
         "close": _on_close,
-        **dict.fromkeys(("playback_started", "error", "discarded", "paused", "resumed", "update"), _on_news),
+        **dict.fromkeys(("playback_started", "error", "discarded", "paused", "resumed", "update"), wire.news),
     }

@@ -309,10 +309,6 @@ class GenesysCaller(ImplyingCaller):
         message.event(Type.AGENT_ERROR, reason=text, code=parameters.code())
         return f"error: {text}"
 
-    def _on_news(self, message: Message) -> str:
-        parameters = message.inside("parameters").body
-        return f"{message.kind()}: {encode(parameters)}" if parameters else message.kind()
-
     # Messages to the agent.
 
     def _open(self, conversation: str, participant: str) -> Outgoing:
@@ -362,7 +358,7 @@ class GenesysCaller(ImplyingCaller):
         "closed": _on_closed,
         "reconnect": _on_reconnect,
         "error": _on_error,
-        "updated": _on_news,
+        "updated": wire.news,
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.json_frames import Members, Message, cut
+from tui.protocols.json_frames import Members, Message, cut, encode
 
 PCMU, L16 = "PCMU", "L16"
 FORMATS: Mapping[str, AudioFormat] = {
@@ -132,3 +132,9 @@ def _count(members: Members, name: str) -> int | None:
     rule = "missing-member" if value is None else "wrong-type-member"
     members.find(rule, f"{name}, which numbers the messages in a session, is missing or not a whole number.")
     return None
+
+
+def news(_: object, message: Message) -> str:
+    """Returns the summary of a message that is only shown."""
+    parameters = message.inside("parameters").body
+    return f"{message.kind()}: {encode(parameters)}" if parameters else message.kind()

@@ -358,9 +358,6 @@ class LiveCaller(CallerDefaults):
     def _on_info(self, message: Message) -> str:
         return f"info: {message.text('message') or message.text('code')}"
 
-    def _on_effectless(self, message: Message) -> str:
-        return message.kind()
-
     _HANDLERS: ClassVar[Mapping[str, Callable[[LiveCaller, Message], str]]] = {
         "session.started": _on_started,
         "session.updated": _on_updated,
@@ -387,7 +384,7 @@ class LiveCaller(CallerDefaults):
                 "decision.item.created",
                 "decision.item.deleted",
             ),
-            _on_effectless,
+            lambda caller, message: message.kind(),
         ),
     }
 

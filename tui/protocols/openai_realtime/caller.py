@@ -385,9 +385,6 @@ class OpenAICaller(CallerDefaults):
         message.advise("agent-warning", f"The agent warns: {' '.join(filter(None, (code, text)))}")
         return f"warning: {text}"
 
-    def _on_other(self, message: Message) -> str:
-        return wire.describe(message)
-
     # Responses and replies.
 
     def _finish(self, message: Message, response: Response, status: str) -> None:
@@ -526,7 +523,7 @@ class OpenAICaller(CallerDefaults):
             message.find("format-not-asked", text)
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAICaller, Message], str]]] = {
-        **dict.fromkeys(wire.WITHOUT_EFFECT, _on_other),
+        **dict.fromkeys(wire.WITHOUT_EFFECT, lambda caller, message: wire.describe(message)),
         "conversation.created": _on_conversation_created,
         "session.created": _on_session_created,
         "session.updated": _on_session_updated,
