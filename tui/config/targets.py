@@ -21,7 +21,7 @@ from tui.models.target import Target, TargetError, check_url
 from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
-from tui.settings import AUTO, SETTINGS, Scalar, Scope, names_with
+from tui.settings import AUTO, SETTINGS, Scope, names_with
 from tui.text.redaction import clean_header, clean_secret, know_secrets, token_in_environment
 from tui.text.strict import SettingsError, did_you_mean, quoted
 
@@ -172,7 +172,10 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
     _check(merged)
     fields = {name: merged.get(name) for name in SETTINGS}
     for name in ("options", "params"):
-        fields[name] = {key: _text(value) for key, value in fields[name].items()}
+        fields[name] = {
+            key: str(value).lower() if isinstance(value, bool) else str(value)
+            for key, value in fields[name].items()
+        }
     fields["headers"] = {
         key: _header(key, value, f"{merged.label('headers')} {quoted(key)}")
         for key, value in fields["headers"].items()
@@ -268,7 +271,3 @@ def _expanded(text: str, where: str) -> str:
         return held
 
     return re.sub(_VARIABLE, value, text)
-
-
-def _text(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -71,9 +71,9 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
         ("errors", limits.errors, metrics.errors),
     ):
         if most is not None:
-            failed = count > most
-            reason = f"{count:,} were reported; the limit is {most:,}." if failed else ""
-            yield Case(name=f"{name} ≤ {most}", verdict=_failed_if(failed), reason=reason)
+            verdict = StepVerdict.FAILED if count > most else StepVerdict.PASSED
+            reason = f"{count:,} were reported; the limit is {most:,}." if count > most else ""
+            yield Case(name=f"{name} ≤ {most}", verdict=verdict, reason=reason)
 
 
 def _response(limit: Duration, metrics: SessionMetrics) -> Case:
@@ -155,10 +155,6 @@ def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, mis
         case Against.WITHIN:
             verdict, reason = StepVerdict.PASSED, ""
     return Case(name=title, verdict=verdict, reason=reason, measured_ms=figure.ms)
-
-
-def _failed_if(failed: bool) -> StepVerdict:
-    return StepVerdict.FAILED if failed else StepVerdict.PASSED
 
 
 def _located(scenario: Scenario, case: Case) -> Case:

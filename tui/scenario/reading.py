@@ -215,7 +215,7 @@ def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
 
 def _values(kinds: dict[str, Any], table: object, where: str) -> dict[str, Any]:
     """Converts the values of a table and of its nested tables. Raises `SettingsError`."""
-    nested = {key for key in kinds if key in _NESTED and not _is_text(kinds[key])}
+    nested = {key for key in kinds if key in _NESTED and kinds[key] is not str}
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table.")
     plain = {key: value for key, value in table.items() if key not in nested}
@@ -229,7 +229,3 @@ def _values(kinds: dict[str, Any], table: object, where: str) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{key}: {error}.") from error
     return values
-
-
-def _is_text(kind: Any) -> bool:
-    return kind is str

@@ -63,7 +63,7 @@ def describe(event: e.SessionEvent) -> Description:
                 level=Severity.WARNING if event.loss.is_fault else Severity.PLAIN,
             )
         case e.ConditionChanged():
-            text = event.text or _describe_condition(event)
+            text = event.text or f"{event.path}: {event.condition}{'' if event.active else ' ended'}"
             if event.condition.is_advice:
                 return Description("advice", text)
             level = Severity.WARNING if event.active else Severity.PLAIN
@@ -154,10 +154,6 @@ def _describe_doubt(event: e.LatenessSeen | e.EdgeDisputed) -> str:
     if event.what == "the event loop":
         return f"opusagent-tui fell {event.late_ms:.0f} ms behind"
     return f"{event.what} was {event.late_ms:.0f} ms late"
-
-
-def _describe_condition(event: e.ConditionChanged) -> str:
-    return f"{event.path}: {event.condition}" + ("" if event.active else " ended")
 
 
 def _describe_tool(event: e.ToolChanged) -> str:
