@@ -207,7 +207,7 @@ class AudioManager:
         rate = self.capture.format.rate
         if self.crowd is not None:
             return KnownSpeech(self.capture.lines, rate, take)
-        return GaplessSpeech(PooledSpeech(self.playback.detectors, make_detector(rate), take), rate)
+        return GaplessSpeech(PooledSpeech(self.playback.output.detectors, make_detector(rate), take), rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
         """Adds a captured block to the tracks. If the block was not sent, adds silence instead."""
@@ -257,7 +257,7 @@ class AudioManager:
     def _poll_sound(self, now_ns: int) -> None:
         self.playback.take_news(now_ns)
         if self.crowd is None:
-            self.playback.detectors.judge_due(now_ns)
+            self.playback.output.detectors.judge_due(now_ns)
 
     def telemetry(self, now_ns: int) -> Telemetry:
         """Returns the current levels, queue depth and device figures."""

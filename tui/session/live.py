@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tui.callbacks import FailureReport, default_reporter, spawn
+from tui.callbacks import default_reporter, spawn
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
 from tui.handlers.tools.file import Tool
@@ -189,7 +189,9 @@ class LiveSession:
         default_reporter.clear()  # a callback that failed in an earlier call must be reported in this one too
         # A callback may fail on any thread; the journal belongs to this loop.
         unsubscribe = default_reporter.subscribe(
-            lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
+            lambda failure: loop.call_soon_threadsafe(
+                self.journal.error, f"callback {failure.callback}", "callback-failed", failure.reason
+            )
         )
         self.journal.begin(
             self._link.target,
@@ -266,7 +268,7 @@ class LiveSession:
             lost=client.lost,
             failed=client.failed,
             violation=client.violation,
-            dropped=self._link.connection.dropped,
+            dropped=self._link.connection.faults.breaks,
         )
 
     async def _resume(self) -> bool:
@@ -374,9 +376,6 @@ class LiveSession:
             self._link.send(self._link.caller.relay(message))
         else:
             self._link.send([outgoing(message, message["type"])])
-
-    def _report_callback(self, failure: FailureReport) -> None:
-        self.journal.error(f"callback {failure.callback}", "callback-failed", failure.reason)
 
     def _report_unknown_tool(self, name: str) -> None:
         self.journal.error(

@@ -129,11 +129,6 @@ class Connection:
         await self.faults.close()
         await self.client.close()
 
-    @property
-    def dropped(self) -> bool:
-        """Whether a fault of a scenario dropped the socket, and no new socket could be opened."""
-        return self.faults.breaks
-
     async def _send(self, message: Outgoing) -> None:
         if not self.faults.sent.holds:
             await self.client.send(message.frame)

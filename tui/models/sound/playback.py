@@ -81,11 +81,6 @@ class Playback:
         """The queue that the speaker plays; None before the first reply."""
         return self.speaker.queue if self.speaker else None
 
-    @property
-    def detectors(self) -> DetectorPool:
-        """The pool that runs the call's speech detectors."""
-        return self.output.detectors
-
     def prepare(self, audio_format: AudioFormat) -> None:
         """Opens the device for replies in this format, before the first reply arrives."""
         # PortAudio takes the first blocks of a new stream in one burst. If the stream opened with the first
