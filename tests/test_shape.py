@@ -13,7 +13,6 @@ ROOT = Path(tui.__file__).parent
 MOST_LINES, MOST_ATTRIBUTES = 50, 12
 WITH_MORE_ATTRIBUTES = {
     "Speaker": "PortAudio's thread, its clock and the loop share it; what could leave is in objects of its own",
-    "WebSocketClient": "what is known of a close (by whom, code, reason) belongs to the socket that it closed",
 }
 
 
