@@ -151,11 +151,8 @@ class OpusAgentApp(EndingApp):
     def get_default_screen(self) -> Screen[Any]:
         """Returns the bottom screen: the call screen if the program starts with a call, otherwise an empty screen."""
         # A saved session is pushed onto it, because Textual cannot replace its first screen.
-        return self._laid_out(self.session) if self._calls_at_once else Screen()
-
-    @property
-    def _calls_at_once(self) -> bool:
-        return self._launch.call_demo or self.target is not None
+        calls_at_once = self._launch.call_demo or self.target is not None
+        return self._laid_out(self.session) if calls_at_once else Screen()
 
     @property
     def _has_below(self) -> bool:

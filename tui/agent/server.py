@@ -210,7 +210,7 @@ class AgentServer:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
         assert protocol is not None
         notes = CallNotes(f"call {next(self._numbers)}", self._report)
-        agent = protocol.agent(_new_id, _utc_now)
+        agent = protocol.agent(lambda: str(uuid.uuid4()), _utc_now)
         transcripts = Transcripts(self._speech.hear, notes.problem) if self._settings.hear else None
         hearing = Hearing(self._recogniser, self._settings, transcripts)
         call = conversation_with(agent, self._settings, hearing, notes.problem, rules=self._rules)
@@ -321,10 +321,6 @@ async def _send(socket: ServerConnection, frames: Iterable[Outgoing]) -> None:
     for outgoing in frames:
         _log.debug("%s: %s", outgoing.kind, outgoing.summary)
         await socket.send(outgoing.frame)
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
 
 
 def _utc_now() -> str:
