@@ -42,6 +42,7 @@ def test_a_calibration_of_the_same_devices_applies() -> None:
     # It is unknown which of the two devices is late.
     assert timing.one_device == (0.0, 39.5)
     assert str(timing) == "± 2.5 ms, calibrated 2026-03-01"
+    assert KNOWN.unstated_ms == 37.0
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,17 @@ def start_agent(settings: AgentSettings) -> AgentProcess:
     try:
         process = start_child(
             "tui.agent",
-            json.dumps(asdict(replace(settings, token=""))),
+            _argument(settings),
             stderr=subprocess.DEVNULL,
             env={**os.environ, **token},
         )
     except OSError as error:
         raise AgentError(f"The local agent cannot be started: {error.strerror or error}.") from error
     return AgentProcess(process, _SPEAKING_LIMIT_S if settings.answers else _START_LIMIT_S)
+
+
+def _argument(settings: AgentSettings) -> str:
+    return json.dumps(asdict(replace(settings, token="")))
 
 
 def settings_from(argument: str) -> AgentSettings:

@@ -116,6 +116,13 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Time from the speaker's callback to the microphone's, as measured with a loopback; None without a loopback."""
 
     @property
+    def unstated_ms(self) -> float | None:
+        """The part of both devices' total delay that the driver does not report; None without a loopback."""
+        if self.round_trip_ms is None or self.round_trip_stated_ms is None:
+            return None
+        return self.round_trip_ms - self.round_trip_stated_ms
+
+    @property
     def bound_ms(self) -> float | None:
         """The largest error (±) of a response time after subtracting the bias; None without a loopback."""
         if self.response is None or self.round_trip_ms is None:
