@@ -78,7 +78,8 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self._known = known
         self._listed = [*known.profiles, *(Listed(target) for target in known.recent)]
         if current is not None:
-            others = [listed for listed in self._listed if not _is_same(listed.target, current)]
+            same = (current.safe_url, current.title)  # secrets are not compared
+            others = [each for each in self._listed if (each.target.safe_url, each.target.title) != same]
             self._listed = [Listed(current), *others]
         self._current = current
         self.targets = OptionList(id="targets", markup=False)
@@ -268,11 +269,6 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     def _listed_as(self, option: Option) -> Listed | None:
         return None if option.id in (None, _DEMO_ID) else self._listed[int(option.id or 0)]
-
-
-def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether two targets have the same URL and title. Secrets are not compared."""
-    return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 
 def _line_of(target: Target) -> Content:

@@ -61,7 +61,8 @@ class Passage(Generic[T]):
         """Whether messages must be passed to `put`, because a fault may affect them."""
         if self._task is not None or self._jitter is not None:
             return True
-        return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
+        held_back = self._shuffle is not None and self._shuffle.held is not None
+        return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or held_back)
 
     def put(self, message: T, *, audio: bool = False) -> None:
         """Accepts a message, and passes it on when it is due. Jitter and reordering affect only ``audio``."""
@@ -127,10 +128,6 @@ class Passage(Generic[T]):
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
             await asyncio.wait([self._task])
-
-    @property
-    def _held_back(self) -> bool:
-        return self._shuffle is not None and self._shuffle.held is not None
 
     def _flush_held_back(self) -> None:
         if self._shuffle is not None and self._shuffle.held is not None:

@@ -48,7 +48,8 @@ class SaidTrack:
         if reply != self._reply:
             return
         if not self._spoken_ms:
-            missing_frames = max(self._frames_until(self.now_ms) - self._queued_frames, 0)
+            queued_frames = len(self._queued) // self._format.encoding.sample_bytes
+            missing_frames = max(self._frames_until(self.now_ms) - queued_frames, 0)
             self._queued += self._format.silence(missing_frames * self._format.encoding.sample_bytes)
         self._spoken_ms += self._format.duration_ms(len(audio))
         self._queued += audio
@@ -73,10 +74,6 @@ class SaidTrack:
             self._sent_ms += _CHUNK_MS
             self._speak_words(start_ms + _CHUNK_MS)
             yield start_ms, start_ms + _CHUNK_MS, said + self._format.silence(size - len(said))
-
-    @property
-    def _queued_frames(self) -> int:
-        return len(self._queued) // self._format.encoding.sample_bytes
 
     def _frames_until(self, at_ms: float) -> int:
         return round((at_ms - self._sent_ms) * self._format.rate / 1000)

@@ -50,10 +50,6 @@ def _read_format(dialect: TelephonyDialect, message: Members, start: Members) ->
     return coding or next(iter(FORMATS.values()))
 
 
-def _read_params(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
-    return {name: value for name, value in message.body.items() if name not in _OWN_MEMBERS}
-
-
 def _read_mark(members: Members, name: str) -> tuple[str, Any] | None:
     """Returns a name for a notification, and its payload."""
     match members.body.get(name):
@@ -88,7 +84,9 @@ VONAGE_DIALECT = TelephonyDialect(
     played=Verb("websocket:notify", "payload"),
     cleared=Verb("websocket:cleared"),
     read_format=_read_format,
-    read_params=_read_params,
+    read_params=lambda dialect, message, start: {
+        name: value for name, value in message.body.items() if name not in _OWN_MEMBERS
+    },
     say=Verb(),
     mark=Verb("notify", "payload"),
     read_mark=_read_mark,
