@@ -120,7 +120,7 @@ def test_an_invalid_file_is_reported_as_wrong_usage(file: Path, command: list[st
 def test_an_invalid_theme_or_keymap_is_reported_before_the_screen_starts(
     file: Path, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.cli.main.check_terminal", lambda: None)
+    monkeypatch.setattr("tui.cli.options.check_terminal", lambda: None)
     monkeypatch.setattr("tui.cli.screen.EngineHandle", Stoppable)
     monkeypatch.setattr("tui.cli.screen.collector.hold", lambda: None)
     file.write_text(text)

@@ -193,7 +193,7 @@ def test_the_speaker_of_a_saved_session_is_set_by_flag_environment_or_settings(
     flags: list[str], variable: str, heard_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs: list[str] = []
-    monkeypatch.setattr("tui.cli.sessions.check_terminal", lambda _: None)
+    monkeypatch.setattr("tui.cli.options.check_terminal", lambda _: None)
     monkeypatch.setattr("tui.cli.screen.run_screen", lambda *_, opening: outputs.append(opening.output))
     monkeypatch.setenv("OPUSAGENT_TUI_TARGET_OUTPUT", variable)
     (tmp_path / "config.toml").write_text("target.output = 'desk'")

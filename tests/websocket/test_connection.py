@@ -67,13 +67,13 @@ async def test_a_dropped_socket_is_replaced_once_the_fault_is_over() -> None:
         await line.connection.open()
         line.connection.faults.drop(20_000_000)
         await line.connection.read(line.handle)
-        dropped = [line.connection.dropped]
+        dropped = [line.connection.faults.breaks]
         assert line.connection.client.lost
         assert "the scenario dropped the connection" in line.connection.client.close_reason
         assert not await line.connection.reopen(0.001, lambda _: None)
-        dropped.append(line.connection.dropped)
+        dropped.append(line.connection.faults.breaks)
         assert await line.connection.reopen(5, lambda _: None)
-        dropped.append(line.connection.dropped)
+        dropped.append(line.connection.faults.breaks)
         assert dropped == [True, True, False]
         line.connection.send([message("on the second socket")])
         writing = spawn(line.connection.write(), "writer")
