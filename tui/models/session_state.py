@@ -143,7 +143,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Applies one event and fires the callbacks for what it changed."""
+        """Applies one event, and fires the callbacks for the changes."""
         if isinstance(event, e.SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):
@@ -240,7 +240,7 @@ class Controls:
         """Name of the recorded line that is playing; empty if no line is playing."""
 
     def apply(self, event: e.SessionEvent) -> bool:
-        """Applies one event. Returns True for events that set a control."""
+        """Applies one event. Returns whether the event set a control."""
         match event:
             case e.RecordingChanged():
                 self.recording = event.recording

@@ -101,7 +101,7 @@ class Transcript:
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Applies one event and fires the change callbacks if it concerns the transcript."""
+        """Applies one event. Fires the change callbacks if an entry has changed."""
         more_ms = self._cut.apply(event)
         match event:
             case e.SessionStarted():

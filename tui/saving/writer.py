@@ -223,7 +223,7 @@ class SessionWriter:
 
     @property
     def tracks(self) -> TrackSink | None:
-        """Receiver of both tracks; None if audio is not saved."""
+        """The receiver of both tracks; None if audio is not saved."""
         return self if self.save_audio else None
 
     async def close(self) -> None:

@@ -458,7 +458,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Waits until it is known whether the agent was heard at a given time, and returns the answer."""
+        """Waits until it is known whether the agent was heard at ``at_ns``; returns whether it was."""
         while not self.seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self.listening.over:
                 return False

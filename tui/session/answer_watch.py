@@ -70,7 +70,7 @@ class AnswerWatch:
         return None if heard_since and not self._pending.replies_are_ended else tool
 
     def _silent_ms(self, now_ns: int) -> float | None:
-        """Returns how long the agent has been silent; None if it never spoke."""
+        """Returns how long the agent has been silent, in ms; None if it never spoke."""
         heard_ns = self._journal.state.audible.last_heard_ns(e.Party.AGENT, now_ns)
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 

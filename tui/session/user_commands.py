@@ -132,7 +132,10 @@ class UserCommands:
         return active
 
     async def _take_turn(self) -> None:
-        """Interrupts an agent that does not detect turns, because the user's speech would not interrupt it."""
+        """Interrupts an agent that does not detect turns.
+
+        An agent that does not detect turns is not interrupted by speech alone.
+        """
         if not agent_detects_turns(self.link.caller) and self.audio.playback.playing:
             await self.interrupt_agent("the user takes a turn")
 

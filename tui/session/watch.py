@@ -98,7 +98,7 @@ class SessionWatch:
 
     @property
     def _needs_sound(self) -> bool:
-        """Whether audio is being played or an answer is due. Sound is then polled more often."""
+        """Whether sound must be polled often, because audio is being played or an answer is due."""
         return self.audio.playback.playing or self._answers.waiting
 
     def take_block(self, block: Captured) -> None:
@@ -116,7 +116,7 @@ class SessionWatch:
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
     def _poll(self) -> int:
-        """Polls audio, answers, losses and lateness. Returns the time in ns until the next such poll."""
+        """Polls audio, answers, losses and lateness. Returns the time in ns after which it should be called again."""
         self.agent_audio.poll()
         self._answers.poll()
         self._count_late_results()

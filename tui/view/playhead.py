@@ -131,5 +131,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Ignores the time that has passed, because the audio has not started yet."""
+        """Keeps the position while the audio has not started yet."""
         self._polled_ns = self.clock_ns()

@@ -219,7 +219,7 @@ class LinkFaults:
         self.abort()
 
     async def reachable(self) -> None:
-        """Waits while `drop` prevents a new socket."""
+        """Waits until a new socket can be opened again after `drop`."""
         while (wait_ns := self._unreachable_until_ns - self.clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False

@@ -135,7 +135,7 @@ class Caredfor(Protocol):
         """Returns the longest duration of the device's callback since the previous call, in ns."""
 
     async def reopen(self, device: Device) -> None:
-        """Opens this device and continues with it. After `AudioDeviceError`, no stream is open."""
+        """Opens a device in place of the dropped stream. After `AudioDeviceError`, no stream is open."""
 
 
 class DeviceCare:

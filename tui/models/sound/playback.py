@@ -177,7 +177,7 @@ class Playback:
 
     @property
     def name(self) -> str:
-        """Name of the output, which is known before it is opened."""
+        """Name of the output, which is known before the output is opened."""
         return self.output.found.output_name
 
     async def opened(self) -> None:
@@ -311,7 +311,7 @@ class Playback:
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """Returns a speaker with this rate, which is opened in the background."""
+        """Returns a speaker with this rate. Its device is opened in the background."""
         queue, output = PlaybackQueue(rate), self.output
         queue.controls.volume = self._volume
         speaker = Speaker(

@@ -15,7 +15,7 @@ class TrackSink(AgentTrack, Protocol):
     """Receives both tracks in real time. Methods return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Receives the agreed format of user audio; called before the first `user_sent`."""
+        """Receives the agreed format of user audio. Called before `user_sent`."""
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Receives a captured block, or silence if it was not sent.
@@ -29,4 +29,7 @@ class TrackJudge(Protocol):
     """A receiver of both tracks that can check them after the call."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
-        """Ends the tracks, and returns what a second detector found at the edges of the turns. Takes at most 2 s."""
+        """Ends the tracks, and checks the edges of the turns with a second detector.
+
+        Returns an event for each edge that was not confirmed. Takes at most 2 s.
+        """

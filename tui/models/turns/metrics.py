@@ -151,7 +151,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def lost(self) -> bool:
-        """Whether anything was lost unintentionally."""
+        """Whether any data was lost unintentionally."""
         return any(amount for loss, amount in self.losses.items() if e.Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
