@@ -108,9 +108,12 @@ class Caller:
     async def be_interrupted(self) -> None:
         """Waits until the agent interrupts its reply."""
         cleared = await self.until(Type.CLEAR)
+        marks = [event.text for event in self.events if event.type is Type.MARK]
         self.events.clear()
         await self.send(self.end.interrupted(cleared.stream_id, heard_ms=20, received_ms=40))
         await self.send(self.end.playback_finished(cleared.stream_id, heard_ms=20, received_ms=40))
+        for name in marks:
+            await self.send(self.end.mark_reached(name))
 
     def take_chunks(self) -> list[bytes]:
         chunks = self._chunks()
