@@ -48,6 +48,13 @@ async def test_help_describes_the_place_where_it_was_opened(call: Stage) -> None
     assert "Row up" not in call.text()
 
 
+async def test_the_keys_of_an_opened_turn_are_named_in_words(booking: Stage) -> None:
+    await booking.press("u", "enter")
+    text = await help_text(booking)
+    assert "To the top" in text
+    assert not any(word in text for word in ("TurnPage", "Scroll Left", "Page Right"))
+
+
 SEARCHES = {
     "buffer": "How much of a reply must arrive before playback starts",
     "unplayed": "discarded unplayed, by a barge-in",

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, TurnPair, signed
 from tui.models.turns.floor_figures import floor_lines
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import Piece
-from tui.widgets.text_page import Line, TextPage
+from tui.widgets.text_page import Line, TextPage, scroll_bindings
 from tui.widgets.wrap import fit, wrap
 
 _GAP = " │ "
@@ -28,14 +28,7 @@ class SessionComparisonView(TextPage, inherit_bindings=False):
         "turns are paired by their numbers, regardless of what was said · Δ right minus left · ≠ a turn that differs "
         "· ! an error or finding"
     )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False, id="session_comparison.up"),
-        Binding("down,j", "scroll_down", "Down", show=False, id="session_comparison.down"),
-        Binding("pageup", "page_up", "Page up", show=False, id="session_comparison.page_up"),
-        Binding("pagedown", "page_down", "Page down", show=False, id="session_comparison.page_down"),
-        Binding("home", "scroll_home", "To the top", show=False, id="session_comparison.first"),
-        Binding("end", "scroll_end", "To the end", show=False, id="session_comparison.last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = scroll_bindings("session_comparison")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)

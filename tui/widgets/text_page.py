@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from tui.widgets.lines import LineView, Piece, components_in, line_of
@@ -44,3 +45,16 @@ class TextPage(LineView):
         """Draws one line, with a margin of one cell."""
         pieces = [(" ", "page--plain"), *self._lines[index]]
         return line_of(*((text, self.component(style)) for text, style in pieces))
+
+
+def scroll_bindings(prefix: str) -> list[BindingType]:
+    """Returns the bindings for scrolling a page, with ids such as ``prefix.up``."""
+    keys = (
+        ("up,k", "scroll_up", "Up", "up"),
+        ("down,j", "scroll_down", "Down", "down"),
+        ("pageup", "page_up", "Page up", "page_up"),
+        ("pagedown", "page_down", "Page down", "page_down"),
+        ("home", "scroll_home", "To the top", "first"),
+        ("end", "scroll_end", "To the end", "last"),
+    )
+    return [Binding(key, action, name, show=False, id=f"{prefix}.{of}") for key, action, name, of in keys]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
 
 from tui.bridge import Bridge
 from tui.models.turns.figures import Thresholds, response_of, timing_line
@@ -11,7 +14,7 @@ from tui.models.turns.why import Share, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS
-from tui.widgets.text_page import Line, TextPage
+from tui.widgets.text_page import Line, TextPage, scroll_bindings
 from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, notable_lines, shown_shares
 from tui.widgets.wrap import fit, wrap
 
@@ -22,8 +25,11 @@ _STEPS = ("speech stopped", "speech committed", "recognised")
 """Agent reports that are measured from the user's last sound. Other reports are the agent's own figures."""
 
 
-class TurnPage(TextPage):
+class TurnPage(TextPage, inherit_bindings=False):
     """Draws one turn: its verdict, the shares of its response time, the agent's reports, and the words."""
+
+    TITLE = "Turn"
+    BINDINGS: ClassVar[list[BindingType]] = scroll_bindings("turn_page")
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
