@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -137,6 +138,20 @@ class FakeSoundDevice(ModuleType):
 
     def _initialize(self) -> None:
         self.refreshed.append("initialize")
+
+
+class HeldUp:
+    """A step of a driver that does not return before the test lets it."""
+
+    def __init__(self) -> None:
+        self.began, self._may_return = threading.Event(), threading.Event()
+
+    def __call__(self, *_: object) -> None:
+        self.began.set()
+        assert self._may_return.wait(10)
+
+    def let_go(self) -> None:
+        self._may_return.set()
 
 
 def installed(

@@ -52,17 +52,29 @@ class Peer:
         await self.until("userStream.start")
         await self.send({"type": "userStream.started"})
 
-    async def play(self, stream: str, blocks: int, *, stop: bool = True) -> None:
-        await self.send({"type": "playStream.start", "streamId": stream, "mediaFormat": "raw/lpcm16"})
-        for _ in range(blocks):
-            await self.send({"type": "playStream.chunk", "streamId": stream, "audioChunk": BLOCK})
+    async def play(
+        self,
+        stream: str,
+        blocks: int = 0,
+        *,
+        audio: bytes = b"",
+        media: str = "raw/lpcm16",
+        stop: bool = True,
+    ) -> None:
+        """Sends a reply of silent blocks or of this audio."""
+        audio = audio or bytes(640 * blocks)
+        await self.send({"type": "playStream.start", "streamId": stream, "mediaFormat": media})
+        for at in range(0, len(audio), 640):
+            chunk = base64.b64encode(audio[at : at + 640]).decode()
+            await self.send({"type": "playStream.chunk", "streamId": stream, "audioChunk": chunk})
         if stop:
             await self.send({"type": "playStream.stop", "streamId": stream})
 
     async def stay(self) -> None:
         """Listens until the call is over."""
         async for message in self.socket:
-            self.heard.append(json.loads(message))
+            if isinstance(message, str):
+                self.heard.append(json.loads(message))
 
 
 Script = Callable[[Peer], Awaitable[None]]
@@ -102,11 +114,11 @@ class InTurn:
 
     def __init__(self, *scripts: Script) -> None:
         self.scripts = scripts
-        self.sockets = 0
+        self.peers: list[Peer] = []
 
     async def __call__(self, peer: Peer) -> None:
-        self.sockets += 1
-        await self.scripts[min(self.sockets, len(self.scripts)) - 1](peer)
+        self.peers.append(peer)
+        await self.scripts[min(len(self.peers), len(self.scripts)) - 1](peer)
 
 
 class Call:
@@ -173,6 +185,9 @@ class Call:
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
 
+    def statuses(self) -> list[e.Status]:
+        return [event.new for event in self.of(e.StatusChanged)]
+
     def kinds(self, direction: e.Direction) -> list[str]:
         return [event.kind for event in self.of(e.MessageLogged) if event.direction is direction]
 
@@ -228,3 +243,10 @@ async def active_call(script: Script, **options: Any) -> AsyncIterator[Call]:
     async with call_to(script, **options) as held:
         await held.until_status(e.Status.ACTIVE)
         yield held
+
+
+async def failed_call(script: Script, **options: Any) -> Call:
+    """Makes a call that ends with an error, and returns it."""
+    async with call_to(script, **options) as held:
+        await held.until_status(e.Status.ERROR)
+    return held

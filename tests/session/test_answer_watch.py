@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.builders import begins, edge, said, tool
@@ -78,6 +80,14 @@ class Waiting:
             self.watch.poll()
 
 
+def unanswered(**options: Any) -> Waiting:
+    """Returns a call 4 s after the user's last word."""
+    call = Waiting(**options)
+    call.says()
+    call.wait(4_000)
+    return call
+
+
 def test_an_answer_that_is_missing_is_told_once_while_it_is() -> None:
     call = Waiting()
     call.says()
@@ -91,9 +101,7 @@ def test_an_answer_that_is_missing_is_told_once_while_it_is() -> None:
 
 
 def test_the_answer_ends_it() -> None:
-    call = Waiting()
-    call.says()
-    call.wait(4_000)
+    call = unanswered()
     call.journal.emit(begins("1", call.now_ms))
     call.wait(20)
     assert len(call.emitted) == 1, "nothing of it was heard yet"
@@ -104,18 +112,14 @@ def test_the_answer_ends_it() -> None:
 
 
 def test_a_lost_socket_is_not_taken_for_a_user_who_goes_on() -> None:
-    call = Waiting()
-    call.says()
-    call.wait(4_000)
+    call = unanswered()
     call.journal.become(e.Status.RESUMING)
     call.wait(20)
     assert call.emitted[-1] == (False, "The connection was lost; the agent has not answered.")
 
 
 def test_a_user_who_goes_on_is_not_waiting() -> None:
-    call = Waiting()
-    call.says()
-    call.wait(4_000)
+    call = unanswered()
     call.says(6_000)
     assert [active for active, _ in call.emitted] == [True, False]
     call.wait(4_000)
@@ -132,9 +136,7 @@ def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
 
 
 def test_an_answer_in_text_is_an_answer() -> None:
-    call = Waiting()
-    call.says()
-    call.wait(4_000)
+    call = unanswered()
     words = said(e.Party.AGENT, "At nine.", at_ms=call.now_ms)
     call.journal.emit(words)
     call.wait(10_000)
@@ -260,9 +262,7 @@ def test_no_option_is_named_where_it_would_not_help() -> None:
 
 
 def test_a_hang_up_of_ours_interrupts_nothing() -> None:
-    call = Waiting()
-    call.says()
-    call.wait(4_000)
+    call = unanswered()
     call.journal.become(e.Status.ENDING, "hung up")
     call.wait(20)
     assert call.emitted[-1] == (False, "The call is over; the agent has not answered.")

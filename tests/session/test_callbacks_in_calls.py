@@ -86,10 +86,7 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.open_user_stream()
-        start = {"type": "playStream.start", "streamId": "answer", "mediaFormat": "raw/lpcm16"}
-        chunks = [ANSWER[at : at + 640] for at in range(0, len(ANSWER), 640)]
-        await peer.send(start, *[chunk("answer", samples) for samples in chunks])
-        await peer.send({"type": "playStream.stop", "streamId": "answer"})
+        await peer.play("answer", audio=ANSWER)
         async for frame in peer.socket:
             message: dict[str, Any] = json.loads(frame)
             heard_by_agent.extend(base64.b64decode(message.get("audioChunk", "")))
@@ -130,11 +127,3 @@ async def test_a_callback_that_fails_at_what_tells_of_its_failure_makes_no_end_o
         await held.until_status(Status.ACTIVE)
         await asyncio.sleep(0.3)
     assert len(held.of(e.LossCounted)) <= 3
-
-
-def chunk(stream: str, samples: bytes) -> dict[str, Any]:
-    return {
-        "type": "playStream.chunk",
-        "streamId": stream,
-        "audioChunk": base64.b64encode(samples).decode(),
-    }

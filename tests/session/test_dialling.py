@@ -8,8 +8,8 @@ from typing import ClassVar
 from urllib.parse import parse_qs
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
 
+from tests.session.scripted import Peer, agent
 from tui.models.target import Target
 from tui.protocols.twilio.twiml import form_signature
 from tui.session.dialling import DiallingError, ProtocolNotDetected, settle
@@ -26,23 +26,18 @@ async def test_the_url_tells_where_it_can() -> None:
 
 
 async def test_an_agent_that_speaks_first_gives_itself_away() -> None:
-    async def speak_first(connection: ServerConnection) -> None:
-        await connection.send('{"type":"session.created","session":{"type":"realtime"}}')
-        await connection.wait_closed()
+    async def speaks_first(peer: Peer) -> None:
+        await peer.send({"type": "session.created", "session": {"type": "realtime"}})
+        await peer.stay()
 
-    async with serve(speak_first, "127.0.0.1", 0) as server:
-        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
+    async with agent(speaks_first) as url:
         dialled = await settle(Target(url=url, protocol="auto"))
     assert dialled.target.protocol == "openai"
     assert "sent the first message" in dialled.advice[0].text
 
 
 async def test_an_agent_that_waits_has_to_be_named() -> None:
-    async def wait(connection: ServerConnection) -> None:
-        await connection.wait_closed()
-
-    async with serve(wait, "127.0.0.1", 0) as server:
-        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
+    async with agent(Peer.stay) as url:
         with pytest.raises(ProtocolNotDetected, match="--protocol"):
             await settle(Target(url=url, protocol="auto"))
 

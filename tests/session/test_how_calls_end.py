@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from tests.session.scripted import (
     active_call,
     call_to,
     closes,
+    failed_call,
     listens,
 )
 from tests.session.test_other_protocols import OpenAI, Twilio
@@ -59,22 +59,18 @@ async def twilio_reply(peer: Peer, *, ends: bool) -> None:
     await twilio.media(10)
 
 
+REPLIES = {"openai": openai_reply, "audiocodes": audiocodes_reply, "twilio": twilio_reply}
+
+
 @pytest.mark.parametrize("code", [1000, 1001])
-@pytest.mark.parametrize(
-    ("protocol", "reply"),
-    [("openai", openai_reply), ("audiocodes", audiocodes_reply)],
-    ids=["openai", "audiocodes"],
-)
-async def test_a_close_in_the_middle_of_a_reply_is_broken_off(
-    protocol: str, reply: Callable[..., Awaitable[None]], code: int
-) -> None:
+@pytest.mark.parametrize("protocol", ["openai", "audiocodes"])
+async def test_a_close_in_the_middle_of_a_reply_is_broken_off(protocol: str, code: int) -> None:
     async def cut_off(peer: Peer) -> None:
-        await reply(peer, ends=False)
+        await REPLIES[protocol](peer, ends=False)
         await peer.socket.close(code, "at its maximum length")
 
     script = InTurn(cut_off, closes)
-    async with call_to(script, protocol=protocol, resume_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(script, protocol=protocol, resume_timeout_s=0.3)
     assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
     if protocol == "openai" or code == 1000:
         assert fatal(held).code == "broken-off"
@@ -84,16 +80,10 @@ async def test_a_close_in_the_middle_of_a_reply_is_broken_off(
         )
 
 
-@pytest.mark.parametrize(
-    ("protocol", "reply"),
-    [("openai", openai_reply), ("audiocodes", audiocodes_reply), ("twilio", twilio_reply)],
-    ids=["openai", "audiocodes", "twilio"],
-)
-async def test_a_close_after_a_reply_is_a_fine_end(
-    protocol: str, reply: Callable[..., Awaitable[None]]
-) -> None:
+@pytest.mark.parametrize("protocol", REPLIES)
+async def test_a_close_after_a_reply_is_a_fine_end(protocol: str) -> None:
     async def script(peer: Peer) -> None:
-        await reply(peer, ends=True)
+        await REPLIES[protocol](peer, ends=True)
         await peer.socket.close(1000, "bye")
 
     async with call_to(script, protocol=protocol) as held:
@@ -183,18 +173,13 @@ async def test_a_hang_up_in_place_of_the_last_answer_is_a_fine_end(messages: lis
 
 async def goodbye(script: Script, *, hang_up: bool = False, **options: Any) -> dict[str, Any]:
     """Returns the ``session.end`` of a call with this agent."""
-    peers: list[Peer] = []
-
-    async def keeps(peer: Peer) -> None:
-        peers.append(peer)
-        await script(peer)
-
-    async with call_to(keeps, **options) as held:
+    kept = InTurn(script)
+    async with call_to(kept, **options) as held:
         if hang_up:
             await held.until_status(Status.ACTIVE)
             held.session.hang_up()
         await held.until(e.StatusChanged, lambda event: event.new in (Status.ENDED, Status.ERROR))
-    (end,) = [message for message in peers[0].heard if message["type"] == "session.end"]
+    (end,) = [message for message in kept.peers[0].heard if message["type"] == "session.end"]
     return end
 
 
@@ -293,9 +278,8 @@ async def test_a_protocol_that_cannot_resume_does_not_try_to() -> None:
         await peer.socket.close(1012, "service restart")
 
     script = InTurn(restart)
-    async with call_to(script, protocol="openai") as held:
-        await held.until_status(Status.ERROR)
-    assert script.sockets == 1
+    held = await failed_call(script, protocol="openai")
+    assert len(script.peers) == 1
     assert fatal(held).code == "closed"
 
 
@@ -308,7 +292,7 @@ async def test_a_session_the_agent_ended_is_not_resumed() -> None:
     script = InTurn(hang_up)
     async with call_to(script) as held:
         await held.until_status(Status.ENDED)
-    assert script.sockets == 1
+    assert len(script.peers) == 1
 
 
 async def test_a_refusal_to_resume_names_the_loss_as_well() -> None:
@@ -321,8 +305,7 @@ async def test_a_refusal_to_resume_names_the_loss_as_well() -> None:
         await peer.send({"type": "session.error", "reason": "conversation not found"})
         await peer.stay()
 
-    async with call_to(InTurn(vanish, refuse)) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(InTurn(vanish, refuse))
     assert fatal(held).message == (
         "The connection was lost, and the agent refused to resume the session: conversation not found"
     )
@@ -369,8 +352,7 @@ async def test_a_connection_given_up_is_reported_as_ours() -> None:
         await peer.stay()
 
     options: dict[str, Any] = {"protocol": "twilio", "ping_s": 0.05, "silence_timeout_s": 0.2}
-    async with call_to(script, **options) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(script, **options)
     assert fatal(held).message == (
         "The connection was lost: the socket was closed by opusagent-tui,"
         " because no message and no pong arrived for 0.2 s."
@@ -395,7 +377,6 @@ async def speaks_something_else(peer: Peer) -> None:
 async def test_an_agent_that_does_not_accept_is_given_more_time_or_doubted(
     script: Script, hinted: str, not_hinted: str
 ) -> None:
-    async with call_to(script, accept_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(script, accept_timeout_s=0.3)
     assert hinted in fatal(held).hint
     assert not_hinted not in fatal(held).hint

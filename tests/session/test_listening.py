@@ -80,6 +80,16 @@ class Scripted:
         self.at(ms, ends(reply, ms, received_ms))
         return self.at(played_ms, played(reply, played_ms, received_ms))
 
+    def filler(self) -> Scripted:
+        """Adds a reply that is heard from 130 to 1000 ms."""
+        self.begins("filler", 50).sends(60, 900)
+        return self.ends("filler", 70, 900, 1000).heard(130, 1000)
+
+    async def whole_turn(self) -> None:
+        """Waits for the answer and for its end."""
+        await self.listening.answer(0)
+        await self.listening.turn_end()
+
     def tool(self, began_ms: float, ended_ms: float) -> Scripted:
         for ms, finished in ((began_ms, False), (ended_ms, True)):
             event = tool("c", ms, finished=finished)
@@ -123,23 +133,20 @@ async def test_a_wait_checks_again_with_the_first_message_after_50_ms() -> None:
 
 async def test_a_pause_in_speech_is_not_the_end_of_the_turn() -> None:
     agent = Scripted(replies_are_ended=False).streams(20_000).heard(500, 1500).heard(2200, 3000)
-    await agent.listening.answer(0)
-    await agent.listening.turn_end()
+    await agent.whole_turn()
     assert agent.now_ms > 3900
 
 
 async def test_music_behind_words_does_not_hold_the_turn_open() -> None:
     agent = Scripted(replies_are_ended=False).streams(90_000).heard(500, 1500).heard(1500, 80_000, "energy")
-    await agent.listening.answer(0)
-    await agent.listening.turn_end()
+    await agent.whole_turn()
     assert agent.now_ms < 4000
     assert agent.notes == []
 
 
 async def test_sound_without_an_end_is_over_after_its_limit_which_is_noted() -> None:
     agent = Scripted(replies_are_ended=False, max_turn_s=12).streams(90_000).heard(500, 80_000)
-    await agent.listening.answer(0)
-    await agent.listening.turn_end()
+    await agent.whole_turn()
     assert 12_000 < agent.now_ms < 13_000
     assert agent.notes == [
         "The agent's turn had not ended after 12 s and was treated as finished (--max-turn)."
@@ -149,22 +156,19 @@ async def test_sound_without_an_end_is_over_after_its_limit_which_is_noted() -> 
 async def test_a_long_reply_that_was_sent_whole_is_heard_out() -> None:
     agent = Scripted(replies_are_ended=True, max_turn_s=12).begins("r", 50).sends(60, 20_000)
     agent.ends("r", 70, 20_000, 20_100).heard(150, 20_000)
-    await agent.listening.answer(0)
-    await agent.listening.turn_end()
+    await agent.whole_turn()
     assert 20_400 < agent.now_ms < 20_700
     assert agent.notes == []
 
 
 async def test_a_reply_that_stalls_is_waited_for_and_then_counted_as_unfinished() -> None:
     agent = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 500).heard(150, 500)
-    await agent.listening.answer(0)
-    await agent.listening.turn_end()
+    await agent.whole_turn()
     assert agent.listening.unfinished == 1
     assert 5500 < agent.now_ms < 6500
     goes_on = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 500).heard(150, 500)
     goes_on.sends(3000, 500).heard(3100, 3400).ends("r", 3100, 1000, 3500)
-    await goes_on.listening.answer(0)
-    await goes_on.listening.turn_end()
+    await goes_on.whole_turn()
     assert goes_on.listening.unfinished == 0
     assert 3800 < goes_on.now_ms < 4200
 
@@ -185,8 +189,7 @@ async def test_words_that_a_reply_follows_are_an_answer_once_it_is_heard() -> No
 
 
 async def test_a_running_tool_holds_the_turn_open_until_its_answer_is_heard() -> None:
-    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
-    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 9000)
+    agent = Scripted(replies_are_ended=True).filler().tool(80, 9000)
     agent.begins("answer", 9400).sends(9400, 1000).ends("answer", 9450, 1000, 10_500).heard(9500, 10_400)
     assert await agent.listening.answer(0) is Answered.HEARD
     assert await agent.listening.turn_end() is Answered.HEARD
@@ -195,8 +198,7 @@ async def test_a_running_tool_holds_the_turn_open_until_its_answer_is_heard() ->
 
 @pytest.mark.parametrize("replies_are_ended", [True, False])
 async def test_an_agent_that_never_answers_its_tool_fell_silent(replies_are_ended: bool) -> None:
-    agent = Scripted(replies_are_ended=replies_are_ended).begins("filler", 50).sends(60, 900)
-    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 90)
+    agent = Scripted(replies_are_ended=replies_are_ended).filler().tool(80, 90)
     assert await agent.listening.answer(0) is Answered.HEARD
     assert await agent.listening.turn_end() is Answered.SILENT_AFTER_TOOL
     assert agent.listening.silent_tool == "find"
@@ -223,8 +225,7 @@ async def test_what_follows_a_tool_without_a_pause_answers_it_where_replies_have
 
 @pytest.mark.parametrize("withdrawn", [True, False])
 async def test_an_agent_that_owes_no_answer_to_its_tool_has_finished(withdrawn: bool) -> None:
-    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
-    agent.ends("filler", 70, 900, 1000).heard(130, 1000)
+    agent = Scripted(replies_are_ended=True).filler()
     agent.pending.results_are_answered = withdrawn
     agent.at(80, tool("c", 80)).at(2000, tool("c", 2000, finished=True, withdrawn=withdrawn))
     assert await agent.listening.answer(0) is Answered.HEARD
@@ -270,8 +271,7 @@ async def test_what_was_sent_of_a_failed_answer_is_heard_first() -> None:
 
 
 async def test_a_failed_answer_after_a_tool_is_not_waited_for() -> None:
-    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
-    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 1500).at(1600, failed(1600))
+    agent = Scripted(replies_are_ended=True).filler().tool(80, 1500).at(1600, failed(1600))
     assert await agent.listening.answer(0) is Answered.HEARD
     assert await agent.listening.turn_end() is Answered.FAILED
     assert agent.now_ms < 2500

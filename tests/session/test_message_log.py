@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +13,7 @@ from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.session.message_log import MessageLog
 from tui.websocket.message_handler import Received
 
+E = TypeVar("E", bound=e.SessionEvent)
 STRAY = Finding(rule="stray", text="It strays.")
 PONG = Outgoing("pong", "pong")
 
@@ -31,6 +33,9 @@ class Log:
             self.journal, protocol="openai", reply=self._reply, route=self._route, on_fatal=self.fatal.append
         )
 
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
     def _take(self, event: e.SessionEvent) -> None:
         self.events.append(event)
         self.steps.append(type(event).__name__)
@@ -46,14 +51,9 @@ async def test_a_received_message_is_logged_before_it_is_answered_and_routed() -
     log = Log()
     await log.log.received(Received("ping", 7, Incoming(kind="ping", summary="a ping", replies=(PONG,))))
     assert log.steps == ["MessageLogged", "reply pong", "route ping"]
-    (logged,) = log.events
-    assert isinstance(logged, e.MessageLogged)
-    assert (logged.direction, logged.at_ns, logged.kind, logged.summary) == (
-        Direction.RECEIVED,
-        7,
-        "ping",
-        "a ping",
-    )
+    (logged,) = log.of(e.MessageLogged)
+    assert (logged.direction, logged.at_ns) == (Direction.RECEIVED, 7)
+    assert (logged.kind, logged.summary) == ("ping", "a ping")
     assert (logged.size_bytes, logged.known) == (4, True)
 
 
@@ -61,22 +61,17 @@ async def test_a_frame_that_was_not_understood_is_logged_and_counted_and_not_rou
     log = Log()
     await log.log.received(Received("[1", 7, None, "not-json", "this is not JSON"))
     log.log.emit_counts()
-    logged, lost = log.events
-    assert isinstance(logged, e.MessageLogged)
-    assert (logged.kind, logged.summary, logged.known) == (
-        "undecodable (not-json)",
-        "this is not JSON",
-        False,
-    )
-    assert isinstance(lost, e.LossCounted)
+    (logged,), (lost,) = log.of(e.MessageLogged), log.of(e.LossCounted)
+    assert (logged.kind, logged.summary) == ("undecodable (not-json)", "this is not JSON")
+    assert not logged.known
     assert (lost.loss, lost.count) == (e.Loss.UNDECODABLE, 1)
+    assert log.steps == ["MessageLogged", "LossCounted"]
 
 
 async def test_a_finding_is_about_the_message_it_came_with() -> None:
     log = Log()
     await log.log.received(Received("x", 0, Incoming(kind="x"), findings=(STRAY,)))
-    found = log.events[1]
-    assert isinstance(found, e.FindingRaised)
+    (found,) = log.of(e.FindingRaised)
     assert (found.rule, found.text, found.about, found.count) == ("stray", "It strays.", 1, 1)
 
 
@@ -87,7 +82,7 @@ async def test_advice_is_counted_apart_from_findings() -> None:
     log.log.emit_counts(at_the_end=True)
     metrics = log.journal.state.metrics
     assert (metrics.findings, metrics.advice) == (1, 2)
-    assert [(f.rule, f.advice, f.count) for f in log.events if isinstance(f, e.FindingRaised)] == [
+    assert [(f.rule, f.advice, f.count) for f in log.of(e.FindingRaised)] == [
         ("stray", False, 1),
         ("hint", True, 1),
         ("hint", True, 2),
@@ -101,7 +96,7 @@ async def test_a_finding_in_every_message_is_logged_a_few_times_with_its_count()
         log.log.emit_counts()
     for _ in range(2):
         log.log.emit_counts(at_the_end=True)
-    assert [f.count for f in log.events if isinstance(f, e.FindingRaised)] == [1, 10, 100, 120]
+    assert [f.count for f in log.of(e.FindingRaised)] == [1, 10, 100, 120]
     assert log.journal.state.metrics.findings == 120
 
 
@@ -113,8 +108,7 @@ async def test_an_error_is_emitted_as_it_is_about_the_last_message() -> None:
     log = Log()
     await log.log.received(Received("x", 0, Incoming(kind="x")))
     log.log.report_error(error("agent"))
-    raised = log.events[-1]
-    assert isinstance(raised, e.ErrorRaised)
+    (raised,) = log.of(e.ErrorRaised)
     assert (raised.number, raised.about, raised.message, raised.hint) == (2, 1, "It failed.", "")
     assert not log.fatal
 
@@ -136,6 +130,5 @@ def test_an_unreadable_message_puts_the_protocol_in_doubt_only_before_the_sessio
         for status in (Status.CONNECTING, Status.INITIATING, Status.ACTIVE):
             log.journal.become(status)
     log.log.report_error(error("protocol"))
-    raised = log.events[-1]
-    assert isinstance(raised, e.ErrorRaised)
+    (raised,) = log.of(e.ErrorRaised)
     assert hint in raised.hint

@@ -138,8 +138,7 @@ async def test_an_agent_that_need_not_end_its_replies_leaves_none_unfinished() -
 async def test_plain_pcm_is_heard() -> None:
     async def script(peer: Peer) -> None:
         await peer.send(bytes(3_200))
-        async for _ in peer.socket:
-            pass
+        await peer.stay()
 
     async with call_to(script, protocol="pcm") as held:
         assert (await held.until(e.PlaybackEnded)).heard_ms == 100
@@ -239,10 +238,7 @@ async def call_without_an_answer(
         line = next(line for line in caller_lines() if line.name == "yes")
         async with asyncio.timeout(10):
             code = await headless.call(
-                target,
-                headless.Script([line.path], limit_s),
-                show=lambda _: None,
-                explain=explained.append,
+                target, headless.Script([line.path], limit_s), show=lambda _: None, explain=explained.append
             )
     assert code is ExitCode.NOT_ANSWERED
     return " ".join(explained)
@@ -282,8 +278,7 @@ async def test_an_error_of_a_pcm_agent_ends_a_headless_call_at_once() -> None:
     async def script(peer: Peer) -> None:
         await line_spoken(peer.socket.recv)
         await peer.send({"type": "error", "message": "The model is overloaded."})
-        async for _ in peer.socket:
-            pass
+        await peer.stay()
 
     explained = await call_without_an_answer(script, "pcm", 20.0)
     assert explained == (
@@ -373,21 +368,20 @@ async def test_audio_that_arrives_after_its_reply_was_cut_belongs_to_that_reply(
 
 
 async def test_without_turn_detection_stop_commits_and_asks() -> None:
-    heard: list[Peer] = []
     manual = {"type": "realtime", "audio": {"input": MANUAL_INPUT}}
 
     async def script(peer: Peer) -> None:
-        heard.append(peer)
         await OpenAI(peer).open(manual)
         await peer.until("response.create")
+        kinds.extend(message["type"] for message in peer.heard)
         await peer.stay()
 
+    kinds: list[str] = []
     async with active_call(script, protocol="openai", options={"turn_detection": "off"}) as held:
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and len(held.kinds(Direction.SENT)) > 15)
         await held.session.user.record(False)
         await held.until_kind("response.create")
-    kinds = [message["type"] for message in heard[0].heard]
     assert kinds[-2:] == ["input_audio_buffer.commit", "response.create"]
 
 
@@ -503,8 +497,7 @@ async def test_gemini_is_resumed_with_its_handle_when_the_socket_drops() -> None
             await peer.send({"goAway": {"timeLeft": "0s"}})
             await peer.socket.close(1001)
         else:
-            async for _ in peer.socket:
-                pass
+            await peer.stay()
 
     async with call_to(script, protocol="gemini") as held:
         await held.until(e.StatusChanged, lambda event: event.new is Status.RESUMING)
@@ -520,8 +513,7 @@ async def test_the_latencies_that_an_agent_of_deepgram_reports_are_beside_ours()
         await peer.send(
             {"type": "SettingsApplied"}, {"type": "LatencyReport", "stt_latency": 0.1, "total_latency": 0.6}
         )
-        async for _ in peer.socket:
-            pass
+        await peer.stay()
 
     async with call_to(script, protocol="deepgram") as held:
         await held.until(e.LatencyReported, lambda event: event.name == "total")

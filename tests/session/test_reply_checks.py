@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.session.scripted import Peer, call_to
+from tests.session.scripted import Peer, accepts, call_to
 from tui.assets import prompts
 from tui.audio.formats import AudioFormat, Encoding, encode
 from tui.audio.wav import read_wav
@@ -21,15 +21,7 @@ MULAW = encode(PCM, MULAW_8K)
 
 
 def audiocodes(audio: bytes, media: str) -> Callable[[Peer], Awaitable[None]]:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        chunk = base64.b64encode(audio).decode()
-        await peer.send({"type": "playStream.start", "streamId": "a", "mediaFormat": media})
-        await peer.send({"type": "playStream.chunk", "streamId": "a", "audioChunk": chunk})
-        await peer.send({"type": "playStream.stop", "streamId": "a"})
-        await peer.stay()
-
-    return script
+    return accepts(lambda peer: peer.play("a", audio=audio, media=media))
 
 
 def twilio(audio: bytes) -> Callable[[Peer], Awaitable[None]]:

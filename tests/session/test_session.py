@@ -17,6 +17,7 @@ from tests.session.scripted import (
     active_call,
     call,
     call_to,
+    failed_call,
     listens,
     stays,
 )
@@ -30,28 +31,19 @@ from tui.models.sound.lines import line_of
 from tui.models.telemetry import Telemetry
 
 
-def statuses(events: list[e.StatusChanged]) -> list[Status]:
-    return [event.new for event in events]
-
-
 async def test_a_call_from_connect_to_hang_up() -> None:
-    peers: list[Peer] = []
-
-    async def script(peer: Peer) -> None:
-        peers.append(peer)
-        await stays(peer)
-
+    script = InTurn(stays)
     async with active_call(script) as held:
         held.session.hang_up()
         await held.until_status(Status.ENDED)
-    assert statuses(held.of(e.StatusChanged)) == [
+    assert held.statuses() == [
         Status.CONNECTING,
         Status.INITIATING,
         Status.ACTIVE,
         Status.ENDING,
         Status.ENDED,
     ]
-    assert [message["type"] for message in peers[0].heard] == [
+    assert [message["type"] for message in script.peers[0].heard] == [
         "session.initiate",
         "activities",
         "session.end",
@@ -326,7 +318,7 @@ async def test_a_step_of_the_end_that_fails_does_not_stop_the_others(
     calls: list[Call] = []
     with pytest.raises(RuntimeError, match="broken"):
         await hold()
-    assert calls[0].of(e.StatusChanged)[-1].new is Status.ENDED
+    assert calls[0].statuses()[-1] is Status.ENDED
     assert closed == [True]
 
 
@@ -367,8 +359,7 @@ async def test_an_address_without_an_agent_is_unreachable() -> None:
 
 
 async def test_an_agent_that_never_accepts_has_not_answered() -> None:
-    async with call_to(Peer.stay, accept_timeout_s=0.2) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(Peer.stay, accept_timeout_s=0.2)
     (error,) = held.of(e.ErrorRaised)
     assert "it sent nothing" in error.message
     assert held.session.state.exit_code is ExitCode.NOT_ANSWERED
@@ -379,8 +370,7 @@ async def test_an_agent_of_another_protocol_is_a_protocol_error() -> None:
         await peer.send("hello there", '{"event":"connected"}', b"\x00\x01")
         await peer.stay()
 
-    async with call_to(script, accept_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(script, accept_timeout_s=0.3)
     assert [error.code for error in held.of(e.ErrorRaised)][-1] == "not-accepted"
     assert "3 messages" in held.of(e.ErrorRaised)[-1].message
     assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
@@ -410,8 +400,7 @@ async def test_an_agent_that_dies_during_the_call(monkeypatch: pytest.MonkeyPatc
     async def be_dead(peer: Peer) -> None:
         peer.socket.transport.abort()
 
-    async with call_to(InTurn(die, be_dead), resume_timeout_s=0.2) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(InTurn(die, be_dead), resume_timeout_s=0.2)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
     assert error.message == (
@@ -447,23 +436,20 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
 
 
 async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_reported_as_a_stall() -> None:
-    peers: list[Peer] = []
+    async def vanishes(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("before", blocks=10, stop=False)
+        await asyncio.sleep(0.3)  # the reply is being played
+        peer.socket.transport.abort()
 
-    async def script(peer: Peer) -> None:
-        peers.append(peer)
-        if len(peers) == 1:
-            await peer.accept()
-            await peer.play("before", blocks=10, stop=False)
-            await asyncio.sleep(0.3)  # the reply is being played
-            peer.socket.transport.abort()
-            return
+    async def resumes(peer: Peer) -> None:
         await peer.until("session.resume")
         await asyncio.sleep(1.0)  # longer than the limit of a stall
         await peer.send({"type": "session.accepted"})
         await peer.play("after", blocks=5)
         await peer.stay()
 
-    async with call_to(script) as held:
+    async with call_to(InTurn(vanishes, resumes)) as held:
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
     assert not held.of(e.ConditionChanged)
 
@@ -474,8 +460,7 @@ async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
         await peer.play("broken", blocks=5, stop=False)
         await peer.socket.close(1011, "out of memory")
 
-    async with call_to(script) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(script)
     (error,) = held.of(e.ErrorRaised)
     assert (error.code, error.fatal) == ("closed", True)
     assert "closed with code 1011 (out of memory)" in error.message
@@ -483,18 +468,11 @@ async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
 
 
 async def test_an_agent_that_does_not_resume_is_reported_as_such() -> None:
-    peers: list[Peer] = []
+    async def vanishes(peer: Peer) -> None:
+        await peer.accept()
+        peer.socket.transport.abort()
 
-    async def script(peer: Peer) -> None:
-        peers.append(peer)
-        if len(peers) == 1:
-            await peer.accept()
-            peer.socket.transport.abort()
-            return
-        await peer.stay()
-
-    async with call_to(script, resume_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
+    held = await failed_call(InTurn(vanishes, Peer.stay), resume_timeout_s=0.3)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "not-resumed"
     assert "did not resume the session within 0.3 s" in error.message

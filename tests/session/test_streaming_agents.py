@@ -33,6 +33,9 @@ TOOLS = [
 LATEST_MS = 350
 """Longest time from the words that an agent sends to their sound at the caller: some protocols buffer 200 ms."""
 
+# The calls take ten seconds, and every worker with one of these tests would make them.
+pytestmark = pytest.mark.xdist_group("streaming agents")
+
 
 @pytest.fixture(scope="module")
 def calls() -> dict[str, dict[str, Any]]:

@@ -67,10 +67,6 @@ def kinds(held: Call) -> set[type[e.SessionEvent]]:
     return {type(event) for event in held.events if not isinstance(event, UNSTEADY)}
 
 
-def statuses(held: Call) -> list[Status]:
-    return [event.new for event in held.of(e.StatusChanged)]
-
-
 @pytest.mark.parametrize("protocol", ["audiocodes", "twilio", "openai", "elevenlabs"])
 async def test_a_type_the_protocol_does_not_define_is_logged_found_and_counted_and_does_nothing(
     protocol: str,
@@ -78,8 +74,8 @@ async def test_a_type_the_protocol_does_not_define_is_logged_found_and_counted_a
     accept, messages = ACCEPTANCE.get(protocol, []), foreign(protocol)
     quiet, held = await hold(protocol, *accept), await hold(protocol, *accept, *messages)
     assert kinds(held) - {e.FindingRaised} == kinds(quiet) - {e.FindingRaised}
-    assert statuses(held) == statuses(quiet)
-    assert Status.ACTIVE in statuses(held)
+    assert held.statuses() == quiet.statuses()
+    assert Status.ACTIVE in held.statuses()
     logged = [m.kind for m in held.of(e.MessageLogged) if not m.known]
     assert logged == [next(iter(message.values())) for message in messages]
     found = [finding for finding in held.of(e.FindingRaised) if finding.rule == "unknown-type"]
@@ -94,7 +90,7 @@ async def test_plain_pcm_logs_any_json_and_does_nothing() -> None:
     messages = foreign("pcm")
     quiet, held = await hold("pcm"), await hold("pcm", *messages)
     assert kinds(held) == kinds(quiet)
-    assert statuses(held) == statuses(quiet)
+    assert held.statuses() == quiet.statuses()
     received = [m.kind for m in held.of(e.MessageLogged) if m.direction is e.Direction.RECEIVED]
     assert received == [message["type"] for message in messages]
     assert not held.of(e.FindingRaised)
@@ -103,5 +99,5 @@ async def test_plain_pcm_logs_any_json_and_does_nothing() -> None:
 @pytest.mark.parametrize("protocol", ["audiocodes", "openai", "elevenlabs"])
 async def test_a_type_the_protocol_does_not_define_accepts_no_session(protocol: str) -> None:
     held = await hold(protocol, *foreign(protocol))
-    assert Status.ACTIVE not in statuses(held)
+    assert Status.ACTIVE not in held.statuses()
     assert [error.code for error in held.of(e.ErrorRaised)] == ["not-accepted"]
