@@ -49,21 +49,18 @@ async def run(time: FakeTime, max_catch_up_ms: float = 1_000) -> tuple[int, list
 
 
 async def test_a_block_is_due_every_20_ms_from_the_start() -> None:
-    skipped_blocks, dues_ms = await run(FakeTime(sleeps=5))
-    assert dues_ms == [0, 20, 40, 60, 80]
-    assert skipped_blocks == 0
+    assert await run(FakeTime(sleeps=5)) == (0, [0, 20, 40, 60, 80])
 
 
 async def test_late_wake_ups_do_not_add_up() -> None:
-    skipped_blocks, dues_ms = await run(FakeTime(late_ms=dict.fromkeys(range(100), 3), sleeps=100))
-    assert dues_ms == [20 * number for number in range(100)]
-    assert skipped_blocks == 0
+    assert await run(FakeTime(late_ms=dict.fromkeys(range(100), 3), sleeps=100)) == (
+        0,
+        [20 * number for number in range(100)],
+    )
 
 
 async def test_missed_blocks_are_caught_up() -> None:
-    skipped_blocks, dues_ms = await run(FakeTime(late_ms={1: 70}, sleeps=4))
-    assert dues_ms == [0, 20, 40, 60, 80, 100, 120]
-    assert skipped_blocks == 0
+    assert await run(FakeTime(late_ms={1: 70}, sleeps=4)) == (0, [0, 20, 40, 60, 80, 100, 120])
 
 
 async def test_after_a_long_stop_at_most_max_catch_up_ms_is_caught_up() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.audio.fake_sounddevice import (
     FakeSoundDevice,
+    HeldUp,
     PortAudioError,
     device,
     installed,
@@ -124,11 +125,7 @@ def test_no_device_at_all_is_a_sentence_with_the_remedy(monkeypatch: pytest.Monk
     ],
 )
 def test_what_is_installed_is_not_to_be_installed(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    place: str | None,
-    tools: set[str],
-    remedy: str,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str | None, tools: set[str], remedy: str
 ) -> None:
     installed(monkeypatch)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -335,11 +332,10 @@ def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge
 ) -> None:
     stream = devices.open_stream("output", devices.list_devices()[0], 24_000, 480, print)
     stream.start()
-    reading, read_on = threading.Event(), threading.Event()
+    reading = HeldUp()
 
     def query_devices() -> tuple[dict[str, Any], ...]:
-        reading.set()
-        assert read_on.wait(10)
+        reading()
         return desk.devices
 
     monkeypatch.setattr(desk, "query_devices", query_devices)
@@ -348,12 +344,12 @@ def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge
         threading.Thread(target=devices.refresh_devices),
     )
     reader.start()
-    assert reading.wait(10)
+    assert reading.began.wait(10)
     refresher.start()
     stream.abort()
     refresher.join(0.05)
     assert desk.refreshed == []
-    read_on.set()
+    reading.let_go()
     reader.join(10)
     refresher.join(10)
     assert desk.refreshed == ["terminate", "initialize"]
@@ -362,20 +358,15 @@ def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge
 def test_a_stream_is_not_closed_in_the_middle_of_what_it_does(desk: FakeSoundDevice) -> None:
     stream = devices.open_stream("output", devices.list_devices()[0], 24_000, 480, print)
     stream.start()
-    ending, go_on = threading.Event(), threading.Event()
-
-    def finished() -> None:
-        ending.set()
-        assert go_on.wait(10)
-
-    desk.streams[0].arguments["finished_callback"] = finished
+    ending = HeldUp()
+    desk.streams[0].arguments["finished_callback"] = ending
     aborting, closing = threading.Thread(target=stream.abort), threading.Thread(target=stream.close)
     aborting.start()
-    assert ending.wait(10)
+    assert ending.began.wait(10)
     closing.start()
     closing.join(0.05)
     assert "close" not in desk.streams[0].calls
-    go_on.set()
+    ending.let_go()
     aborting.join(10)
     closing.join(10)
     assert desk.streams[0].calls == ["start", "abort", "close"]

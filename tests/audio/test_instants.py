@@ -48,7 +48,7 @@ def test_a_clock_that_drifts_is_followed() -> None:
     assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 1.1 * MS
 
 
-def fed(instants: BlockInstants, blocks: range, late_ms: float = 0) -> None:
+def fed(instants: BlockInstants | SoundInstants, blocks: range, late_ms: float = 0) -> None:
     for index in blocks:
         instants.feed(int((1000 + 20 * index + late_ms) * MS), BLOCK * index)
 
@@ -130,10 +130,8 @@ def test_a_few_wrong_leads_are_ignored() -> None:
 
 def test_a_gap_the_device_does_not_report_is_seen_a_tenth_of_a_second_later() -> None:
     instants = SoundInstants(RATE)
-    for index in range(100):
-        instants.feed((1045 + 20 * index) * MS, BLOCK * index)
-    for index in range(100, 105):
-        instants.feed((1045 + 20 * index + 23) * MS, BLOCK * index)
+    fed(instants, range(100), late_ms=45)
+    fed(instants, range(100, 105), late_ms=45 + 23)
     assert instants.at(BLOCK * 100) == (1045 + 20 * 100 + 23) * MS
 
 

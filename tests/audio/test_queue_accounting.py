@@ -167,9 +167,7 @@ def test_every_sample_is_heard_in_order_or_counted(steps: list[tuple[str | int |
 
 @given(STEPS)
 @settings(max_examples=100, deadline=None)
-def test_happenings_are_reported_in_order(
-    steps: list[tuple[str | int | None, ...]],
-) -> None:
+def test_happenings_are_reported_in_order(steps: list[tuple[str | int | None, ...]]) -> None:
     account = Account()
     last_frame: dict[str, int] = {}
     began: set[str] = set()

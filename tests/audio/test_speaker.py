@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device, installed
+from tests.audio.fake_sounddevice import (
+    FakeSoundDevice,
+    FakeStream,
+    HeldUp,
+    PortAudioError,
+    device,
+    installed,
+)
 from tests.waiting import wait_for
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, find_device
@@ -54,9 +60,7 @@ async def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     return played
 
 
-async def test_a_frame_is_dated_by_its_callbacks_lead_not_by_the_stated_latency(
-    played: Played,
-) -> None:
+async def test_a_frame_is_dated_by_its_callbacks_lead_not_by_the_stated_latency(played: Played) -> None:
     for _ in range(10):
         played.call_back(125)
     assert played.speaker.heard_at_ns(3 * BLOCK) == (1000 + 3 * 20 + 125) * MS
@@ -71,9 +75,7 @@ async def test_a_host_without_a_usable_lead_is_dated_by_its_stated_latency(
     assert played.speaker.heard_at_ns(3 * BLOCK) == (1000 + 3 * 20 + STATED_LATENCY_MS) * MS
 
 
-async def test_audio_for_a_device_that_has_run_dry_waits_for_the_next_block(
-    played: Played,
-) -> None:
+async def test_audio_for_a_device_that_has_run_dry_waits_for_the_next_block(played: Played) -> None:
     pcm = np.arange(1, 4 * BLOCK + 1, dtype="<i2").tobytes()
     played.queue.feed("r", pcm, played.now_ns)
     played.queue.end("r")
@@ -156,37 +158,31 @@ async def test_a_flush_does_not_touch_a_device_that_is_being_closed(
 ) -> None:
     await hear(played)
     (stream,) = played.sound.streams
-    closing, close_on = threading.Event(), threading.Event()
+    closing = HeldUp()
     close = stream.close
 
     def close_late(ignore_errors: bool = True) -> None:
-        closing.set()
-        assert close_on.wait(10)
+        closing()
         close()
 
     monkeypatch.setattr(stream, "close", close_late)
     closing_it = asyncio.ensure_future(played.speaker.close())
-    await wait_for(closing.is_set)
+    await wait_for(closing.began.is_set)
     (cut,), _ = await played.speaker.flush()
-    close_on.set()
+    closing.let_go()
     await closing_it
     assert cut.unheard_frames
     assert stream.calls == ["start", "close"]
 
 
 async def test_a_speaker_closed_while_it_is_reopened_stays_closed(played: Played) -> None:
-    opening, open_on = threading.Event(), threading.Event()
-
-    def hold_up(rate: int) -> None:
-        opening.set()
-        assert open_on.wait(10)
-
-    played.sound.refuse = hold_up
+    opening = HeldUp()
+    played.sound.refuse = opening
     reopening = asyncio.ensure_future(played.speaker.reopen(find_device("auto", "output")))
-    await wait_for(opening.is_set)
+    await wait_for(opening.began.is_set)
     closing = asyncio.ensure_future(played.speaker.close())
     await asyncio.sleep(0)
-    open_on.set()
+    opening.let_go()
     await asyncio.gather(reopening, closing)
     await played.speaker.reopen(find_device("auto", "output"))
     assert len(played.sound.streams) == 2

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import msgspec
+
+from tests.builders import said, typed
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
@@ -43,20 +46,15 @@ def test_secrets_are_removed_before_anything_reads_an_event_or_a_message() -> No
         redactor=Target(url="ws://x/", token="open-sesame", redact=("pin",)).redactor(),
     )
     journal.message(e.Direction.RECEIVED, '{"pin": 123456, "say": "open-sesame"}', "x", "open-sesame")
-    journal.emit(e.Transcribed(at_ns=1, speaker=e.Party.AGENT, text="open-sesame 123456", final=True))
+    journal.emit(said(e.Party.AGENT, "open-sesame 123456"))
     journal.emit(e.UsageReported(at_ns=1, what="tokens", figures={"of open-sesame": 1.0}))
     journal.error("socket", "x", "open-sesame refused")
     assert kept == [b'{"pin": "[redacted]", "say": "[redacted]"}']
     message, words, usage, error = told
     assert isinstance(message, e.MessageLogged)
     assert (message.summary, message.kept_bytes, message.size_bytes) == ("[redacted]", len(kept[0]), 37)
-    assert isinstance(words, e.Transcribed)
-    assert words.text == "[redacted] [redacted]"
-    assert isinstance(usage, e.UsageReported)
-    assert usage.figures == {"of [redacted]": 1.0}
-    assert isinstance(error, e.ErrorRaised)
-    assert error.message == "[redacted] refused"
-    journal.emit(
-        e.Transcribed(at_ns=2, speaker=e.Party.USER, text="is it open-sesame", final=True, typed=True)
-    )
+    assert msgspec.structs.asdict(words)["text"] == "[redacted] [redacted]"
+    assert msgspec.structs.asdict(usage)["figures"] == {"of [redacted]": 1.0}
+    assert msgspec.structs.asdict(error)["message"] == "[redacted] refused"
+    journal.emit(typed("is it open-sesame"))
     assert [turn.user_text for turn in journal.state.metrics.turns if turn.user_text] == ["is it [redacted]"]

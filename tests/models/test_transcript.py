@@ -40,24 +40,10 @@ def test_new_speech_does_not_change_an_unfinished_partial() -> None:
 def test_agent_words_follow_the_playback_of_their_reply() -> None:
     folded = transcript(said(AGENT, "Good morning", item="r1"))
     heard = [words_of(folded)[0].heard]
-    for event in (
-        begins("r1"),
-        plays("r1"),
-        played("r1", 0, 900),
-    ):
+    for event in (begins("r1"), plays("r1"), played("r1", 0, 900)):
         folded.apply(event)
         heard.append(words_of(folded)[0].heard)
     assert heard == [Heard.IN_TEXT, Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
-
-
-def test_words_of_a_reply_under_way_are_queued() -> None:
-    begun = begins("r1")
-    assert words_of(transcript(begun, said(AGENT, "Good morning", item="r1")))[0].heard is Heard.QUEUED
-
-
-def test_words_cut_off_by_barge_in_are_marked() -> None:
-    cut = played("r1", 0, 400, 500)
-    assert words_of(transcript(said(AGENT, "Good morning", item="r1"), cut))[0].heard is Heard.CUT
 
 
 @pytest.mark.parametrize("unheard_ms", [100, 0])
@@ -81,9 +67,11 @@ def test_a_completely_played_reply_is_heard_in_spite_of_rounding() -> None:
     assert (words.heard, words.heard_share) == (Heard.HEARD, None)
 
 
-def test_words_that_arrive_after_their_audio_have_its_state() -> None:
-    folded = transcript(plays("r1"), said(AGENT, "late", item="r1"))
-    assert words_of(folded)[0].heard is Heard.SPEAKING
+@pytest.mark.parametrize(
+    ("reply", "heard"), [(begins("r1"), Heard.QUEUED), (plays("r1"), Heard.SPEAKING)], ids=["begun", "plays"]
+)
+def test_words_that_arrive_after_their_audio_have_its_state(reply: e.SessionEvent, heard: Heard) -> None:
+    assert words_of(transcript(reply, said(AGENT, "late", item="r1")))[0].heard is heard
 
 
 def test_callbacks_get_the_first_changed_entry() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import MS, begins, chunk, error, finding, loss, message, said, started, user_speaks
-from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, numbers_matching
+from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, marked, numbers_matching
 from tui.models import events as e
 from tui.models.filter.completion import completions, suggestions
 from tui.models.filter.language import HELP_BELOW, OPERATORS, help_rows, parse
@@ -29,7 +29,6 @@ from tui.models.filter.terms import (
     Text,
     Time,
 )
-from tui.models.log.marks import Marks
 
 LOG = log_of(
     started(),
@@ -47,15 +46,6 @@ LOG = log_of(
     e.ToolChanged(at_ns=3 * 10**9, call="c", name="f", error="failed", finished=True),
     e.LineChanged(at_ns=95 * 10**9, name="1", text="Say [that] again"),
 )
-
-
-def marked(*numbers: int, noted: tuple[int, ...] = ()) -> Marks:
-    marks = Marks()
-    for number in numbers:
-        marks.toggle(number)
-    for number in noted:
-        marks.annotate(number, "look here")
-    return marks
 
 
 @pytest.mark.parametrize(
@@ -127,7 +117,7 @@ def test_terms(text: str, numbers: list[int] | None) -> None:
         with pytest.raises(FilterError):
             parse(text)
     else:
-        assert numbers_matching(LOG, text, marked(2, 9, noted=(3,))) == numbers
+        assert numbers_matching(LOG, text, marked(2, 9, notes={3: "look here"})) == numbers
 
 
 def test_words_are_looked_for_in_kind_and_summary() -> None:
@@ -257,7 +247,7 @@ def test_and_binds_closer_than_or() -> None:
 
 @given(event_lists(), FILTERS)
 def test_many_events_are_judged_as_each_alone(events: list[e.SessionEvent], filter_: Filter) -> None:
-    log, marks = log_of(*events), marked(2, 5, noted=(3,))
+    log, marks = log_of(*events), marked(2, 5, notes={3: "look here"})
     context = Context(log, marks)
     alone = [index for index in range(len(events)) if filter_([index], context)]
     assert list(filter_(range(len(events)), context)) == alone

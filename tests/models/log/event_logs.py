@@ -46,6 +46,16 @@ def numbers_matching(log: EventLog, filter_: Filter | str, marks: Marks | None =
     return [log.events.numbers[index] for index in found]
 
 
+def marked(*numbers: int, notes: dict[int, str] | None = None) -> Marks:
+    """Returns marks at these events, and notes by event."""
+    marks = Marks()
+    for number in numbers:
+        marks.toggle(number)
+    for number, note in (notes or {}).items():
+        marks.annotate(number, note)
+    return marks
+
+
 def rows_matching(log: EventLog, filter_: Filter, marks: Marks) -> list[int]:
     """Returns the rows that a view should show, found in a simple way: event by event."""
     context = Context(log, marks)
@@ -85,39 +95,13 @@ def event_lists(draw: st.DrawFn, max_size: int = 40) -> list[e.SessionEvent]:
     return numbered([*events, *events_drawn])
 
 
+_KIND_TERMS = ("kind:chunk", 'kind:"text.delta"', "kind:/^m/", "dir:sent", "dir:received", "dir:own")
+_TEXT_TERMS = ("hello", '"number 5"', r"/order\s\w+/", "/HELLO/i")
+_WORDS = ("errors", "warnings", "findings", "losses", "unknown", "audio", "transcript", "marked", "noted")
+_RANGES = ("turn:1", "turn:..2", "time:1..5", "after:3.25", "before:2", "number:5..", "number:7")
+_SIZES = ("size > 1k", "size <= 10")
 FILTERS = st.recursive(
-    st.sampled_from(
-        [
-            "kind:chunk",
-            'kind:"text.delta"',
-            "kind:/^m/",
-            "dir:sent",
-            "dir:received",
-            "dir:own",
-            "hello",
-            '"number 5"',
-            r"/order\s\w+/",
-            "/HELLO/i",
-            "errors",
-            "warnings",
-            "findings",
-            "losses",
-            "unknown",
-            "audio",
-            "transcript",
-            "marked",
-            "noted",
-            "turn:1",
-            "turn:..2",
-            "time:1..5",
-            "after:3.25",
-            "before:2",
-            "number:5..",
-            "number:7",
-            "size > 1k",
-            "size <= 10",
-        ]
-    ).map(parse),
+    st.sampled_from([*_KIND_TERMS, *_TEXT_TERMS, *_WORDS, *_RANGES, *_SIZES]).map(parse),
     lambda terms: st.one_of(
         st.lists(terms, min_size=2, max_size=3).map(lambda some: And(tuple(some))),
         st.lists(terms, min_size=2, max_size=3).map(lambda some: Or(tuple(some))),

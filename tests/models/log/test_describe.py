@@ -13,15 +13,10 @@ def test_a_tool_call_reads_as_call_then_outcome() -> None:
     began = e.ToolChanged(at_ns=0, call="c", name="hours", arguments="{}")
     done = e.ToolChanged(at_ns=0, call="c", name="hours", result='"9 to 5"', finished=True, duration_ms=12.4)
     failed = e.ToolChanged(at_ns=0, call="c", name="hours", error="closed", finished=True)
-    assert [describe(event).summary for event in (began, done, failed)] == [
-        "hours({})",
-        'hours → "9 to 5" in 12 ms',
-        "hours → error: closed",
-    ]
-    assert [describe(event).level for event in (began, done, failed)] == [
-        Severity.PLAIN,
-        Severity.PLAIN,
-        Severity.WARNING,
+    assert [(d.summary, d.level) for d in map(describe, (began, done, failed))] == [
+        ("hours({})", Severity.PLAIN),
+        ('hours → "9 to 5" in 12 ms', Severity.PLAIN),
+        ("hours → error: closed", Severity.WARNING),
     ]
 
 
@@ -32,10 +27,8 @@ def test_a_finding_is_a_warning_and_advice_is_not() -> None:
         at_ns=0, condition=e.Condition.CLIPPED_START, path="playback", text="It starts in a sound."
     )
     stalled = e.ConditionChanged(at_ns=0, condition=e.Condition.STALLED, path="playback", text="It stalled.")
-    assert [
-        (d.kind, d.summary, d.level)
-        for d in (describe(found), describe(advice), describe(tone), describe(stalled))
-    ] == [
+    described = describe(found), describe(advice), describe(tone), describe(stalled)
+    assert [(d.kind, d.summary, d.level) for d in described] == [
         ("finding", "stray: It strays. (×3)", Severity.WARNING),
         ("advice", "hint: It could.", Severity.PLAIN),
         ("advice", "It starts in a sound.", Severity.PLAIN),

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.builders import chunk, error, message, said, started
 from tests.failures import ListedReporter
-from tests.models.log.event_logs import RECEIVED, SENT, event_lists, log_of
+from tests.models.log.event_logs import RECEIVED, SENT, event_lists, log_of, marked
 from tui.callbacks import CallbackManager
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.log.event_log import EventLog
-from tui.models.log.export import COLUMNS, Export, ExportError, ExportFormat, ExportReport, everything, marked
-from tui.models.log.marks import Marks
+from tui.models.log.export import COLUMNS, Export, ExportError, ExportFormat, ExportReport, everything
+from tui.models.log.export import marked as marked_in
 from tui.models.log.view import EventView
 
 JSONL, CSV, TEXT = ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.TEXT
@@ -47,9 +47,7 @@ def read_events(path: Path) -> list[e.SessionEvent]:
 
 def test_everything_as_json_can_be_read_back(tmp_path: Path) -> None:
     log, path = call(), tmp_path / "events.jsonl"
-    marks = Marks()
-    marks.toggle(2)
-    marks.annotate(5, "why?")
+    marks = marked(2, notes={5: "why?"})
     report = Export(log, everything, path, JSONL, marks=marks, raw=raw_message).run()
     assert read_events(path) == log.events
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -78,9 +76,7 @@ def test_lone_surrogates_are_written_escaped(tmp_path: Path) -> None:
 
 
 def test_csv_is_a_table_in_which_nothing_acts(tmp_path: Path) -> None:
-    path, marks = tmp_path / "events.csv", Marks()
-    marks.toggle(2)
-    marks.annotate(2, '-- see, "this"')
+    path, marks = tmp_path / "events.csv", marked(2, notes={2: '-- see, "this"'})
     Export(call(), everything, path, CSV, marks=marks).run()
     with path.open(newline="") as file:
         table = list(csv.reader(file))
@@ -102,9 +98,7 @@ def test_csv_with_raw_messages(tmp_path: Path) -> None:
 
 
 def test_text_is_one_line_an_event(tmp_path: Path) -> None:
-    path, marks = tmp_path / "events.txt", Marks()
-    marks.toggle(5)
-    marks.annotate(2, "greets")
+    path, marks = tmp_path / "events.txt", marked(5, notes={2: "greets"})
     Export(call(), everything, path, TEXT, marks=marks).run()
     lines = path.read_text().splitlines()
     assert lines[1] == "       2      +1.500 →   hello                        summary of hello  [12 bytes]"
@@ -114,14 +108,12 @@ def test_text_is_one_line_an_event(tmp_path: Path) -> None:
 
 
 def test_export_of_shown_or_marked_events(tmp_path: Path) -> None:
-    log, marks = call(), Marks()
-    marks.toggle(4)
-    marks.toggle(5)
+    log, marks = call(), marked(4, 5)
     view = EventView(log, marks)
     view.set_filter(parse("errors or audio or kind:transcript"))
     Export(log, view.select, tmp_path / "shown.jsonl", JSONL).run()
     assert [event.number for event in read_events(tmp_path / "shown.jsonl")] == [3, 5]
-    Export(log, marked(log, marks), tmp_path / "marked.jsonl", JSONL).run()
+    Export(log, marked_in(log, marks), tmp_path / "marked.jsonl", JSONL).run()
     assert [event.number for event in read_events(tmp_path / "marked.jsonl")] == [4, 5]
 
 

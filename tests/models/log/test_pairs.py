@@ -49,6 +49,11 @@ def partners(pairs: Pairs) -> dict[int, int]:
     return {number: partner for number, partner in found.items() if partner is not None}
 
 
+def paired(protocol: str, *frames: tuple[e.Direction, dict[str, Any]]) -> dict[int, int]:
+    """Returns the partner of every message of a session that has one."""
+    return partners(pairs_of(protocol, *frames))
+
+
 def both_ways(*pairs: tuple[int, int]) -> dict[int, int]:
     return {a: b for one, other in pairs for a, b in ((one, other), (other, one))}
 
@@ -62,75 +67,69 @@ def play(what: str, stream: str) -> tuple[e.Direction, dict[str, Any]]:
 
 
 def test_a_mark_and_its_echo_are_found_by_name() -> None:
-    pairs = pairs_of(
+    assert paired(
         "twilio", mark(RECEIVED, "a"), mark(RECEIVED, "b"), mark(SENT, "b"), mark(SENT, "a"), mark(SENT, "c")
-    )
-    assert partners(pairs) == both_ways((1, 4), (2, 3))
+    ) == both_ways((1, 4), (2, 3))
 
 
 def test_marks_of_one_name_are_echoed_in_their_order() -> None:
-    pairs = pairs_of("twilio", *[mark(RECEIVED, "m")] * 3, *[mark(SENT, "m")] * 2)
-    assert partners(pairs) == both_ways((1, 4), (2, 5))
+    assert paired("twilio", *[mark(RECEIVED, "m")] * 3, *[mark(SENT, "m")] * 2) == both_ways((1, 4), (2, 5))
 
 
 def test_streams_are_found_by_their_identifier_and_chunks_lead_to_their_beginning() -> None:
-    pairs = pairs_of(
+    assert paired(
         "audiocodes",
         play("start", "1"),
         play("chunk", "1"),
         play("start", "2"),
         play("stop", "1"),
         play("stop", "2"),
-    )
-    assert partners(pairs) == both_ways((1, 4), (3, 5)) | {2: 1}
+    ) == both_ways((1, 4), (3, 5)) | {2: 1}
 
 
 def test_a_pair_without_identifier_is_closed_by_the_next_message() -> None:
     names = ["start", "start", "chunk", "stop", "stop", "start"]
-    pairs = pairs_of("audiocodes", *((SENT, {"type": f"userStream.{name}"}) for name in names))
-    assert partners(pairs) == both_ways((2, 4)) | {3: 2}, "the first start was never stopped"
+    frames = [(SENT, {"type": f"userStream.{name}"}) for name in names]
+    found = both_ways((2, 4)) | {3: 2}
+    assert paired("audiocodes", *frames) == found, "the first start was never stopped"
 
 
 def test_start_and_end_of_plain_pcm() -> None:
-    assert partners(pairs_of("pcm", (SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
+    assert paired("pcm", (SENT, {"type": "start"}), (SENT, {"type": "end"})) == both_ways((1, 2))
 
 
 def test_append_and_commit() -> None:
     names = ["append", "append", "committed", "append", "commit", "committed", "append"]
-    pairs = pairs_of(
+    assert paired(
         "openai",
         *(
             (RECEIVED if name == "committed" else SENT, {"type": f"input_audio_buffer.{name}"})
             for name in names
         ),
-    )
-    assert partners(pairs) == {1: 3, 2: 3, 3: 2, 4: 5, 5: 4, 6: 4}
+    ) == {1: 3, 2: 3, 3: 2, 4: 5, 5: 4, 6: 4}
 
 
 def test_a_tool_call_and_its_result() -> None:
     item = {"type": "function_call_output", "call_id": "c-1", "output": "{}"}
-    pairs = pairs_of(
+    assert paired(
         "openai",
         (RECEIVED, {"type": "response.function_call_arguments.done", "call_id": "c-1"}),
         (SENT, {"type": "conversation.item.create", "item": {"type": "message"}}),
         (SENT, {"type": "conversation.item.create", "item": item}),
-    )
-    assert partners(pairs) == both_ways((1, 3))
-    pairs = pairs_of(
+    ) == both_ways((1, 3))
+    assert paired(
         "elevenlabs",
         (RECEIVED, {"type": "client_tool_call", "client_tool_call": {"tool_call_id": "7"}}),
         (SENT, {"type": "client_tool_result", "tool_call_id": "7"}),
         (RECEIVED, {"type": "ping", "ping_event": {"event_id": 12}}),
         (SENT, {"type": "pong", "event_id": 12}),
-    )
-    assert partners(pairs) == both_ways((1, 2), (3, 4))
-    pairs = pairs_of(
+    ) == both_ways((1, 2), (3, 4))
+    assert paired(
         "genesys",
         (SENT, {"type": "ping", "seq": 4}),
         (SENT, {"type": "ping", "seq": 5}),
         (RECEIVED, {"type": "pong", "clientseq": 5}),
-    )
-    assert partners(pairs) == both_ways((2, 3))
+    ) == both_ways((2, 3))
     pairs = pairs_of(
         "asterisk",
         (RECEIVED, {"command": "START_MEDIA_BUFFERING"}),
@@ -141,41 +140,37 @@ def test_a_tool_call_and_its_result() -> None:
     )
     assert partners(pairs)[2] == 4
     assert partners(pairs)[5] == 3
-    pairs = pairs_of(
+    assert paired(
         "plivo",
         (RECEIVED, {"event": "checkpoint", "name": "a"}),
         (RECEIVED, {"event": "checkpoint", "name": "b"}),
         (SENT, {"event": "playedStream", "name": "b"}),
         (RECEIVED, {"event": "clearAudio"}),
         (SENT, {"event": "clearedAudio"}),
-    )
-    assert partners(pairs) == both_ways((2, 3), (4, 5))
-    pairs = pairs_of(
+    ) == both_ways((2, 3), (4, 5))
+    assert paired(
         "deepgram",
         (RECEIVED, {"type": "FunctionCallRequest", "functions": [{"id": "7"}]}),
         (SENT, {"type": "FunctionCallResponse", "id": "7"}),
-    )
-    assert partners(pairs) == both_ways((1, 2))
-    pairs = pairs_of(
+    ) == both_ways((1, 2))
+    assert paired(
         "gemini",
         (RECEIVED, {"toolCall": {"functionCalls": [{"id": "7"}]}}),
         (RECEIVED, {"toolCall": {"functionCalls": [{"id": "8"}]}}),
         (SENT, {"toolResponse": {"functionResponses": [{"id": "8"}]}}),
         (SENT, {"toolResponse": {"functionResponses": []}}),
-    )
-    assert partners(pairs) == both_ways((2, 3))
+    ) == both_ways((2, 3))
 
 
 def test_a_session_that_is_resumed_is_accepted_again() -> None:
-    pairs = pairs_of(
+    assert paired(
         "audiocodes",
         (SENT, {"type": "session.initiate"}),
         (RECEIVED, {"type": "session.accepted"}),
         (SENT, {"type": "session.resume"}),
         (RECEIVED, {"type": "session.accepted"}),
         (RECEIVED, {"type": "session.accepted"}),
-    )
-    assert partners(pairs) == both_ways((1, 2), (3, 4))
+    ) == both_ways((1, 2), (3, 4))
 
 
 def test_partners_are_found_as_they_come() -> None:
@@ -197,12 +192,13 @@ def test_the_rules_of_a_protocol_that_is_not_built_in_come_with_the_session() ->
 
 
 def test_an_unknown_protocol_without_rules_is_read_like_the_built_in_ones() -> None:
-    pairs = pairs_of("./lost.py", mark(RECEIVED, "a"), mark(SENT, "a"), play("start", "1"), play("stop", "1"))
-    assert partners(pairs) == both_ways((1, 2), (3, 4))
+    assert paired(
+        "./lost.py", mark(RECEIVED, "a"), mark(SENT, "a"), play("start", "1"), play("stop", "1")
+    ) == both_ways((1, 2), (3, 4))
 
 
 def test_a_message_of_another_protocol_has_no_partner() -> None:
-    assert partners(pairs_of("audiocodes", mark(RECEIVED, "a"), mark(SENT, "a"))) == {}
+    assert paired("audiocodes", mark(RECEIVED, "a"), mark(SENT, "a")) == {}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import chunk, delta, error, message, said, started
-from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, rows_matching
+from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, marked, rows_matching
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.terms import Filter
@@ -221,9 +221,7 @@ def test_a_view_of_marks_keeps_up_with_them() -> None:
 
 
 def test_marks_in_a_filter_are_looked_for_in_order() -> None:
-    marks = Marks()
-    for number in (5, 1, 3):
-        marks.toggle(number)
+    marks = marked(5, 1, 3)
     assert (marks.numbers, marks.between(2, 5), 3 in marks, 4 in marks) == ([1, 3, 5], [3, 5], True, False)
 
 

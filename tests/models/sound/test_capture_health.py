@@ -29,11 +29,7 @@ def test_three_seconds_of_exact_zeros_after_sound_are_reported_and_end_with_soun
     muted_once = [QUIET, *[SILENCE] * 200]
     assert (
         verdicts(*muted_once, *muted_once, QUIET)
-        == [
-            (Condition.ONLY_ZEROS, True),
-            (Condition.ONLY_ZEROS, False),
-        ]
-        * 2
+        == [(Condition.ONLY_ZEROS, True), (Condition.ONLY_ZEROS, False)] * 2
     )
 
 

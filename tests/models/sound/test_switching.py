@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device, installed, unavailable
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, HeldUp, device, installed, unavailable
 from tests.waiting import wait_for
 from tui.assets import caller_lines
 from tui.audio.formats import AudioFormat, Encoding
@@ -168,23 +167,18 @@ async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(
 async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
     sound: FakeSoundDevice, audio: AudioManager, asked: str
 ) -> None:
-    opening, open_on_it = threading.Event(), threading.Event()
-
-    def hold_up(rate: int) -> None:
-        opening.set()
-        assert open_on_it.wait(10)
-
+    opening = HeldUp()
     speaker = audio.playback.speaker
     assert speaker is not None
-    sound.refuse = hold_up
+    sound.refuse = opening
     doing = (
         audio.switch("output", "Headset") if asked == "another device" else audio._care.open_again(speaker)
     )
     working = asyncio.ensure_future(doing)
-    await wait_for(opening.is_set)
+    await wait_for(opening.began.is_set)
     closing = asyncio.ensure_future(audio.close())
     await asyncio.sleep(0)
-    open_on_it.set()
+    opening.let_go()
     await asyncio.gather(working, closing)
     assert open_on(sound) == []
 
@@ -192,19 +186,14 @@ async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
 async def test_a_call_is_not_over_before_devices_are_listed_again_or_the_next_one_would_lose_its_streams(
     sound: FakeSoundDevice, audio: AudioManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listing, list_on = threading.Event(), threading.Event()
-
-    def terminate() -> None:
-        listing.set()
-        assert list_on.wait(10)
-
-    monkeypatch.setattr(sound, "_terminate", terminate)
+    listing = HeldUp()
+    monkeypatch.setattr(sound, "_terminate", listing)
     looking = asyncio.ensure_future(audio.rescan())
-    await wait_for(listing.is_set)
+    await wait_for(listing.began.is_set)
     closing = asyncio.ensure_future(audio.close())
     await asyncio.sleep(0.05)
     assert not closing.done()
-    list_on.set()
+    listing.let_go()
     await asyncio.gather(looking, closing)
     assert open_on(sound) == []
 

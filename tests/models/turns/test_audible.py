@@ -30,15 +30,9 @@ STREAM = (begins("reply-1", 20), plays("reply-1", 100, arrived_ms=21, handed_ms=
 
 
 def test_answers_in_an_unbroken_stream_are_measured_where_they_are_heard() -> None:
-    metrics = fold(
-        active(),
-        *STREAM,
-        *spoken(3000, 4000),
-        *heard(4600, 5600),
-        *spoken(7000, 8000),
-        *heard(8580, 9000),
-        ended(9500),
-    )
+    first = (*spoken(3000, 4000), *heard(4600, 5600))
+    second = (*spoken(7000, 8000), *heard(8580, 9000))
+    metrics = fold(active(), *STREAM, *first, *second, ended(9500))
     assert [turn.unmeasured for turn in metrics.turns] == ["no greeting", "", ""]
     assert metrics.response_latencies_ms == [600, 580]
     assert [turn.agent_speech_ms for turn in metrics.turns] == [None, 1000, 420]
@@ -74,13 +68,8 @@ def test_music_between_words_is_neither_answer_nor_talk_over() -> None:
 
 
 def test_a_tone_that_answers_is_an_answer() -> None:
-    metrics = fold(
-        active(),
-        *STREAM,
-        *spoken(3000, 4000),
-        edge(AGENT, True, 4600, method="energy"),
-        edge(AGENT, False, 5600, method="energy"),
-    )
+    tone = (edge(AGENT, True, 4600, method="energy"), edge(AGENT, False, 5600, method="energy"))
+    metrics = fold(active(), *STREAM, *spoken(3000, 4000), *tone)
     assert metrics.response_latencies_ms == [600]
 
 
@@ -165,16 +154,8 @@ def test_words_of_an_earlier_reply_that_come_late_are_no_answer() -> None:
 def test_what_is_said_before_and_after_a_tool_are_two_figures() -> None:
     filler = (begins("r1", 4400), plays("r1", 4500), *heard(4500, 5300))
     answer = (begins("r2", 8500), plays("r2", 8600), *heard(8600, 9900))
-    metrics = fold(
-        active(),
-        *spoken(3000, 4000),
-        *filler,
-        tool("c", 5400),
-        *spoken(6000, 6500),
-        tool("c", 8400, finished=True),
-        *answer,
-        ended(10_000),
-    )
+    called = (tool("c", 5400), *spoken(6000, 6500), tool("c", 8400, finished=True))
+    metrics = fold(active(), *spoken(3000, 4000), *filler, *called, *answer, ended(10_000))
     assert [turn.number for turn in metrics.turns] == [0, 1], "a running tool holds its turn open"
     turn = metrics.turns[1]
     assert (turn.response_latency_ms, turn.after_tools_ms) == (500, 4600)
@@ -195,24 +176,11 @@ def test_a_filler_that_is_heard_after_a_quick_tool_is_not_the_answer_after_it() 
 
 
 def test_without_a_tool_or_an_answer_after_it_there_is_no_second_figure() -> None:
-    assert fold(active(), *spoken(3000, 4000), *heard(4500, 5300)).turns[1].after_tools_ms is None
-    unanswered = fold(
-        active(),
-        *spoken(3000, 4000),
-        *heard(4500, 5300),
-        tool("c", 5400),
-        tool("c", 6000, finished=True),
-        ended(9000),
-    )
-    assert unanswered.turns[1].after_tools_ms is None
-    next_turn = fold(
-        active(),
-        *spoken(3000, 4000),
-        *heard(4500, 5300),
-        tool("c", 5400),
-        tool("c", 6000, finished=True),
-        *spoken(7000, 8000),
-    )
+    asked = (active(), *spoken(3000, 4000), *heard(4500, 5300))
+    called = (tool("c", 5400), tool("c", 6000, finished=True))
+    assert fold(*asked).turns[1].after_tools_ms is None
+    assert fold(*asked, *called, ended(9000)).turns[1].after_tools_ms is None
+    next_turn = fold(*asked, *called, *spoken(7000, 8000))
     assert [turn.number for turn in next_turn.turns] == [0, 1, 2]
 
 

@@ -15,15 +15,7 @@ from tests.models.turns.test_turns import fold
 from tui.audio.calibration import Timing
 from tui.models import events as e
 from tui.models.turns.figures import Thresholds
-from tui.models.turns.floor import (
-    Backchannel,
-    Floor,
-    FloorFold,
-    FloorPause,
-    Speech,
-    TalkOver,
-    floor_of,
-)
+from tui.models.turns.floor import Backchannel, Floor, FloorFold, FloorPause, Speech, TalkOver, floor_of
 from tui.models.turns.floor_figures import MomentKind, floor_figures, floor_lines, moments_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.output import in_json

@@ -110,12 +110,7 @@ def test_a_turn_that_is_answered_late_is_not_one_without_an_answer() -> None:
 
 
 def condition(
-    what: Condition,
-    at_ms: int,
-    *,
-    active: bool = True,
-    since_ms: int | None = None,
-    path: str = "capture",
+    what: Condition, at_ms: int, *, active: bool = True, since_ms: int | None = None, path: str = "capture"
 ) -> e.ConditionChanged:
     since_ns = None if since_ms is None else since_ms * MS
     return e.ConditionChanged(at_ns=at_ms * MS, condition=what, path=path, active=active, since_ns=since_ns)

@@ -110,29 +110,16 @@ def test_a_latency_longer_than_the_session_is_not_reported() -> None:
 
 def test_a_turn_without_a_latency_has_the_reason() -> None:
     silent = fold(active(), *spoken(1000, 2000), ended(9000))
-    assert [turn.unmeasured for turn in silent.turns] == [
-        "no greeting",
-        "the agent did not answer",
-    ]
+    assert [turn.unmeasured for turn in silent.turns] == ["no greeting", "the agent did not answer"]
     hasty = fold(active(), edge(USER, True, 1000), *answered("r", 1700), edge(USER, False, 2500))
     assert hasty.turns[1].response_latency_ms is None
     assert hasty.turns[1].unmeasured == "the agent started before the user finished"
-    heard_nothing = fold(
-        active(),
-        user_speaks(1000),
-        *answered("r", 1700),
-        ended(4000),
-    )
+    heard_nothing = fold(active(), user_speaks(1000), *answered("r", 1700), ended(4000))
     assert heard_nothing.turns[1].unmeasured == "no user speech was detected"
     false_start = fold(active(), user_speaks(1000), ended(4000))
     assert false_start.turns[1].empty
     assert false_start.turns[1].unmeasured == "only the agent detected speech"
-    recognised = fold(
-        active(),
-        user_speaks(1000),
-        said(USER, "yes", at_ms=1500),
-        ended(4000),
-    )
+    recognised = fold(active(), user_speaks(1000), said(USER, "yes", at_ms=1500), ended(4000))
     assert recognised.turns[1].unmeasured == "the agent did not answer"
     endless = fold(active(), edge(USER, True, 1000), *answered("r", 1700), ended(4000))
     assert endless.turns[1].unmeasured == "the end of user speech was not detected"
@@ -295,10 +282,7 @@ def test_a_flush_without_user_speech_is_a_false_barge_in() -> None:
 
 @pytest.mark.parametrize("reported_late", [False, True])
 def test_audio_that_arrives_after_the_flush_is_unheard_too(reported_late: bool) -> None:
-    late = [
-        loss(e.Loss.UNHEARD, 4_000, "r", at_ms=1400),
-        loss(e.Loss.UNHEARD, 20, "another", at_ms=1400),
-    ]
+    late = [loss(e.Loss.UNHEARD, 4_000, "r", at_ms=1400), loss(e.Loss.UNHEARD, 20, "another", at_ms=1400)]
     done = [user_speaks(3000, e.SpeechPhase.STOPPED)]
     metrics = fold(
         active(),
