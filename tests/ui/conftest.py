@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from textual import events
@@ -33,6 +33,7 @@ from tui.engine.wire import Command, FrameItem
 from tui.library import Library, Opened
 from tui.models.target import Target
 from tui.saving.record import SessionRecord
+from tui.screens.palette import ActionCommands
 from tui.screens.session import SessionScreen
 from tui.targets import Targets
 from tui.view.playhead import Playhead
@@ -45,6 +46,7 @@ _PARSE_RULES = Stylesheet._parse_rules
 _PAINT = Compositor.render_update
 TARGET = Target(url="ws://127.0.0.1:38211/audiocodes", title="demo")
 
+S = TypeVar("S", bound=Screen[Any])
 _TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembered", "saved")
 
 
@@ -175,6 +177,11 @@ class Stage:
         """Returns the current top screen. A type checker assumes that `app.screen` does not change."""
         return self.app.screen
 
+    def screen(self, kind: type[S]) -> S:
+        """Returns the current top screen, which must be of this kind."""
+        assert isinstance(self.app.screen, kind)
+        return self.app.screen
+
     def focused(self) -> Widget | None:
         """The focused widget, which receives the keys."""
         return self.app.focused
@@ -197,6 +204,10 @@ class Stage:
         """Returns the commands sent to the engine since the previous call."""
         sent, self.engine.sent = self.engine.sent, []
         return sent
+
+    async def palette(self) -> list[str]:
+        """Returns what the palette lists for the top screen, as ``Area: Name  key``."""
+        return [str(hit.prompt) async for hit in ActionCommands(self.app.screen).discover()]
 
     def text(self, selector: str = "") -> str:
         """Returns the text of the screen, or of the first widget that matches a CSS selector on the top screen."""
@@ -265,9 +276,14 @@ def stage(tmp_path: Path) -> Staging:
     return run
 
 
-def sized(width: int, height: int) -> pytest.MarkDecorator:
-    """Sets the size of the stage of a test."""
-    return pytest.mark.parametrize("size", [(width, height)], ids=str)
+def sized(*sizes: tuple[int, int]) -> pytest.MarkDecorator:
+    """Runs a test on a stage of each of these sizes."""
+    return pytest.mark.parametrize("size", sizes, ids=lambda size: f"{size[0]}x{size[1]}")
+
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+at_every_size = sized(*SIZES)
+"""Runs a test at the sizes of the snapshots."""
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -100,14 +101,14 @@ class Script:
     def message(
         self,
         kind: str,
-        body: dict[str, object] | bytes,
+        body: Mapping[str, object] | bytes,
         summary: str = "",
         *,
         sent: bool = False,
         audio_ms: float = 0.0,
         known: bool = True,
     ) -> Script:
-        raw = body if isinstance(body, bytes) else json.dumps({"type": kind} | body).encode()
+        raw = body if isinstance(body, bytes) else json.dumps({"type": kind, **body}).encode()
         offset = -1
         if self.path is not None:
             offset = self._offset
@@ -124,6 +125,23 @@ class Script:
             audio_ms=audio_ms,
             known=known,
         )
+
+    def audio(self, *, sent: bool, every_ms: float = 20) -> Script:
+        """Adds a message with 20 ms of audio."""
+        kind, speaker = ("userStream.chunk", "user") if sent else ("playStream.chunk", "agent")
+        body: dict[str, object] = {"audioChunk": base64.b64encode(bytes(642)).decode()}
+        self.after(every_ms)
+        return self.message(kind, body, f"{speaker} audio 20 ms", sent=sent, audio_ms=20)
+
+    def said(self, speaker: e.Party, text: str, *, final: bool = True, item: str = "") -> Script:
+        return self.add(e.Transcribed, speaker=speaker, text=text, final=final, item=item)
+
+    def edge(self, speaker: e.Party, started: bool, **fields: object) -> Script:
+        """Adds the start or end of audible speech."""
+        return self.add(e.SpeechEdge, speaker=speaker, started=started, method="silero", **fields)
+
+    def error(self, message: str, *, source: str = "agent", code: str = "x", **fields: object) -> Script:
+        return self.add(e.ErrorRaised, source=source, code=code, message=message, **fields)
 
     def take(self) -> list[FrameItem]:
         items, self.items = self.items, []
@@ -148,106 +166,60 @@ def to_active(script: Script, protocol: str = "audiocodes") -> Script:
 
 def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     """Adds a short conversation that contains everything that panels can show."""
+    user, agent = e.Party.USER, e.Party.AGENT
     to_active(script, protocol)
-    chunk = base64.b64encode(bytes(642)).decode()
-    script.after(3).message(
-        "activities", {"activities": [{"type": "event", "name": "start"}]}, "start", sent=True
-    )
-    script.after(60).message(
-        "playStream.start", {"streamId": "1", "mediaFormat": "raw/lpcm16"}, "stream 1, raw/lpcm16"
-    )
+    started = {"activities": [{"type": "event", "name": "start"}]}
+    script.after(3).message("activities", started, "start", sent=True)
+    greeting = {"streamId": "1", "mediaFormat": "raw/lpcm16"}
+    script.after(60).message("playStream.start", greeting, "stream 1, raw/lpcm16")
     script.add(e.ReplyStarted, reply="1", format="raw/lpcm16")
     for _ in range(24):
-        script.after(20).message("playStream.chunk", {"audioChunk": chunk}, "agent audio 20 ms", audio_ms=20)
-    script.add(e.PlaybackStarted, reply="1")
-    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=True, method="silero")
-    script.add(
-        e.Transcribed,
-        speaker=e.Party.AGENT,
-        text="Good morning, Riverside Clinic. How can I help you today?",
-        final=True,
-        item="1",
-    )
+        script.audio(sent=False)
+    script.add(e.PlaybackStarted, reply="1").edge(agent, True)
+    script.said(agent, "Good morning, Riverside Clinic. How can I help you today?", item="1")
     script.message("playStream.stop", {"streamId": "1"}, "stream 1")
-    script.after(2100).add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero")
-    script.add(e.PlaybackEnded, reply="1", heard_ms=2480)
+    script.after(2100).edge(agent, False).add(e.PlaybackEnded, reply="1", heard_ms=2480)
     script.after(300).add(e.RecordingChanged, recording=True)
     script.message("userStream.start", {}, "user stream", sent=True)
     script.after(9).message("userStream.started", {}, "user stream")
     for _ in range(60):
-        script.after(20).message(
-            "userStream.chunk", {"audioChunk": chunk}, "user audio 20 ms", sent=True, audio_ms=20
-        )
+        script.audio(sent=True)
     script.message("userStream.speech.started", {}, "speech started")
-    script.add(e.UserSpeech, phase=e.SpeechPhase.STARTED)
-    script.add(e.Transcribed, speaker=e.Party.USER, text="I'd like to", final=False)
+    script.add(e.UserSpeech, phase=e.SpeechPhase.STARTED).said(user, "I'd like to", final=False)
     script.message("userStream.speech.hypothesis", {"alternatives": [{"text": "I'd like to"}]}, "I'd like to")
     for _ in range(40):
-        script.after(20).message(
-            "userStream.chunk", {"audioChunk": chunk}, "user audio 20 ms", sent=True, audio_ms=20
-        )
-    script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="silero")
-    script.message(
-        "userStream.speech.recognition",
-        {"alternatives": [{"text": "I'd like to book an appointment for Thursday.", "confidence": 0.93}]},
-        "I'd like to book an appointment for Thursday.",
-    )
-    script.add(
-        e.Transcribed,
-        speaker=e.Party.USER,
-        text="I'd like to book an appointment for Thursday.",
-        final=True,
-    )
-    script.after(480).message(
-        "playStream.start", {"streamId": "2", "mediaFormat": "raw/lpcm16"}, "stream 2, raw/lpcm16"
-    )
-    script.add(e.PlaybackStarted, reply="2")
-    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=True, method="silero")
-    script.add(
-        e.Transcribed,
-        speaker=e.Party.AGENT,
-        text="Certainly. On Thursday there is a free slot at half past nine and another one at two in the afternoon.",
-        final=True,
-        item="2",
-    )
+        script.audio(sent=True)
+    script.edge(user, False)
+    question = "I'd like to book an appointment for Thursday."
+    recognized = {"alternatives": [{"text": question, "confidence": 0.93}]}
+    script.message("userStream.speech.recognition", recognized, question).said(user, question)
+    answer = {"streamId": "2", "mediaFormat": "raw/lpcm16"}
+    script.after(480).message("playStream.start", answer, "stream 2, raw/lpcm16")
+    script.add(e.PlaybackStarted, reply="2").edge(agent, True)
+    free = "On Thursday there is a free slot at half past nine and another one at two in the afternoon."
+    script.said(agent, f"Certainly. {free}", item="2")
     for _ in range(80):
-        script.message("playStream.chunk", {"audioChunk": chunk}, "agent audio 20 ms", audio_ms=20)
+        script.audio(sent=False, every_ms=0)
     script.after(900).add(e.Flushed, reason="barge-in", unheard_ms=640)
     script.add(e.PlaybackEnded, reply="2", heard_ms=960, unheard_ms=640)
     script.add(e.LossCounted, loss=e.Loss.UNHEARD, count=640, detail="barge-in")
     script.after(40).message("agent.mood", {"mood": "patient"}, "unknown message", known=False)
-    script.add(
-        e.FindingRaised,
-        rule="format-not-offered",
-        text="The agent plays raw/lpcm16_24, which was not offered.",
-    )
-    script.after(200).add(e.Transcribed, speaker=e.Party.USER, text="Half past", final=False)
+    text = "The agent plays raw/lpcm16_24, which was not offered."
+    script.add(e.FindingRaised, rule="format-not-offered", text=text)
+    script.after(200).said(user, "Half past", final=False)
     return script.add(e.RoundTripMeasured, round_trip_ms=0.42)
 
 
 def with_tools(script: Script) -> Script:
     """Adds three tool calls (one failed, one still running) and the agent's usage report."""
     call = partial(script.add, e.ToolChanged)
-    call(call="c1", name="opening_hours", arguments='{"day": "Thursday"}')
-    script.after(12)
-    call(
-        call="c1",
-        name="opening_hours",
-        arguments='{"day": "Thursday"}',
-        result='{"opens": "9:00", "closes": "17:30"}',
-        finished=True,
-        duration_ms=12.3,
-    )
-    call(call="c2", name="book", arguments='{"day": "Sunday"}')
-    script.after(300)
-    call(
-        call="c2",
-        name="book",
-        arguments='{"day": "Sunday"}',
-        error="closed on Sundays",
-        finished=True,
-        duration_ms=300.0,
-    )
+    hours = {"call": "c1", "name": "opening_hours", "arguments": '{"day": "Thursday"}'}
+    result = '{"opens": "9:00", "closes": "17:30"}'
+    call(**hours).after(12)
+    call(**hours, result=result, finished=True, duration_ms=12.3)
+    book = {"call": "c2", "name": "book", "arguments": '{"day": "Sunday"}'}
+    call(**book).after(300)
+    call(**book, error="closed on Sundays", finished=True, duration_ms=300.0)
     call(call="c3", name="find_slot", arguments='{"week": 32}')
     script.add(e.UsageReported, what="response", figures={"total_tokens": 1234, "input_tokens": 1000})
     script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210, "requests": 99})

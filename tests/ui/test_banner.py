@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
 
@@ -20,7 +20,7 @@ async def test_names_error_hint_and_count(script: Script, s: Stage) -> None:
     assert "2 errors" in s.text()
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 20)], ids=["80x24", "60x20"])
+@sized((80, 24), (60, 20))
 async def test_it_is_as_high_as_its_error_needs(script: Script, s: Stage) -> None:
     await s.play(failing(to_active(script), "a long message " * 20, "a long hint " * 20).take())
     assert s.session.banner.size.height == 4

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from textual.screen import Screen
 
 from tests.ui.conftest import TARGET, Stage, Staging, sized
 from tests.ui.fakes import MS, NASTY, FakeEngine, Script, measured, to_active
@@ -11,7 +8,6 @@ from tests.ui.test_nasty import check
 from tui.callbacks import CallbackStats
 from tui.engine.wire import CallbackFigures, Connect, TraceCallbacks
 from tui.screens.callbacks import CallbacksScreen
-from tui.screens.palette import ActionCommands
 from tui.widgets.callback_rows import CALLS, COLUMNS, LAST_ERROR, P99, CallbackRows, places
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -38,9 +34,7 @@ def rows_of(*measured: CallbackStats) -> CallbackRows:
 async def open_callbacks(s: Stage, *tables: CallbackStats) -> CallbacksScreen:
     await s.play([CallbackFigures(stats=tables)] if tables else [])
     await s.press("T")
-    screen = s.top()
-    assert isinstance(screen, CallbacksScreen)
-    return screen
+    return s.screen(CallbacksScreen)
 
 
 # the rows
@@ -102,7 +96,7 @@ async def test_opening_it_does_not_start_tracing_and_shows_how_to(s: Stage) -> N
     assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_space_switches_tracing_in_both_processes(script: Script, s: Stage) -> None:
     await open_callbacks(s)
     s.sent()
@@ -121,7 +115,7 @@ async def test_space_switches_tracing_in_both_processes(script: Script, s: Stage
     assert "○ tracing is off" in s.text()
 
 
-@sized(160, 24)
+@sized((160, 24))
 async def test_slow_and_failing_ones_are_marked_by_words(s: Stage) -> None:
     await open_callbacks(s, stats("lazy", 5.01), stats("bad", 1, error="ValueError: no"), stats("fine", 5.0))
     text = s.text()
@@ -199,7 +193,7 @@ async def test_of_a_thousand_rows_only_the_visible_ones_are_drawn(s: Stage) -> N
     assert drawn == [], "nothing has changed"
 
 
-@sized(60, 20)
+@sized((60, 20))
 async def test_the_row_under_the_cursor_is_shown_in_full(s: Stage) -> None:
     long = "Some.very_long_callback_name_indeed"
     await open_callbacks(s, stats(long, 9), stats("other", 1, error="ValueError: [/b]"))
@@ -224,15 +218,10 @@ async def test_nasty_names_and_errors(stage: Staging) -> None:
                 check(s)
 
 
-async def lists(screen: Screen[Any], action: str) -> bool:
-    """Returns whether the palette lists an action in any area."""
-    return action in [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(screen).discover()]
-
-
 async def test_the_palette_opens_it_and_lists_its_actions(s: Stage) -> None:
-    assert await lists(s.top(), "Callbacks  T")
-    screen = await open_callbacks(s)
-    assert await lists(screen, "Reverse  r")
+    assert "Program: Callbacks  T" in await s.palette()
+    await open_callbacks(s)
+    assert any(name.endswith(": Reverse  r") for name in await s.palette())
     await s.press("question_mark")
     assert "Start or stop tracing the callbacks" in " ".join(s.text().replace("│", " ").split())
 

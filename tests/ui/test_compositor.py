@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tests.ui.conftest import Stage
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, a_call, telemetry, to_active
 from tui.screens.compositor import LineCompositor
 
@@ -36,6 +36,12 @@ class Painted:
         update: object = _PAINT(screen._compositor, full, screen_stack=self._stage.app._background_screens)
         if isinstance(update, CompositorUpdate):
             self._stream.feed(update.render_segments(self._stage.app.console))
+
+    def check(self) -> None:
+        """Compares the terminal with one on which everything was painted at once."""
+        everything = Painted(self._stage)
+        assert self.text == everything.text
+        assert self.cells == everything.cells
 
     @property
     def cells(self) -> list[list[pyte.screens.Char]]:
@@ -70,7 +76,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Widget, Reg
 
 
 @pytest.mark.usefixtures("unpainted")
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@sized((80, 24), (120, 40))
 async def test_painting_changes_equals_painting_everything(script: Script, s: Stage) -> None:
     terminal = Painted(s)
     items = a_call(script).take()
@@ -79,9 +85,7 @@ async def test_painting_changes_equals_painting_everything(script: Script, s: St
         terminal.paint()
     await s.press("h", "up", "up")
     terminal.paint()
-    everything = Painted(s)
-    assert terminal.text == everything.text
-    assert terminal.cells == everything.cells
+    terminal.check()
     assert "Events" in terminal.text
 
 
@@ -94,9 +98,7 @@ async def test_painting_around_a_dialog_equals_painting_everything(script: Scrip
         terminal.paint()
     await booking.press("escape")
     terminal.paint()
-    everything = Painted(booking)
-    assert terminal.text == everything.text
-    assert terminal.cells == everything.cells
+    terminal.check()
 
 
 @pytest.mark.usefixtures("unpainted")

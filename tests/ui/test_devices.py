@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, at_every_size
 from tests.ui.fakes import Script, devices
 from tui.engine.wire import Connect, ListDevices, SwitchDevice
 from tui.models import events as e
@@ -77,7 +77,7 @@ async def test_without_devices_the_screen_shows_the_reason(s: Stage) -> None:
     assert "apt install libportaudio2" in s.text()
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+@at_every_size
 async def test_how_it_looks(script: Script, s: Stage) -> None:
     await s.play([*opened(script).take(), devices()])
     await s.press("A")

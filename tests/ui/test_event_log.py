@@ -26,7 +26,7 @@ def log_lines(s: Stage) -> list[str]:
     return [line[:width].rstrip() for line in lines[top : s.session.log_pane.region.bottom] if line.strip()]
 
 
-@sized(100, 28)
+@sized((100, 28))
 async def test_a_row_shows_time_direction_kind_and_size(call: Stage) -> None:
     line = next(line for line in log_lines(call) if "session.initiate" in line)
     assert line.split() == [
@@ -99,7 +99,7 @@ async def test_incremental_painting_equals_painting_at_once(script: Script, s: S
 
 async def test_unknown_and_error_rows_have_a_glyph(script: Script, s: Stage) -> None:
     to_active(script).message("agent.mood", {}, known=False)
-    await s.play(script.add(e.ErrorRaised, source="x", code="y", message="z").take())
+    await s.play(script.error("z").take())
     assert any("← ! agent.mood" in line for line in log_lines(s))
     assert any("· ✗ error" in line for line in log_lines(s))
 
@@ -190,9 +190,7 @@ async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(booking: Sta
 
 async def test_a_time_before_that_of_the_row_above_is_marked(script: Script, s: Stage) -> None:
     to_active(script).after(500).message("a", {}).after(-300)
-    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero").after(400).message(
-        "b", {}
-    )
+    script.edge(e.Party.AGENT, False).after(400).message("b", {})
     await s.play(script.take())
     marked = [line for line in s.text().splitlines() if "↶" in line]
     assert len(marked) == 1
@@ -209,14 +207,8 @@ KINDS = ("input_audio_buffer.append", "response.output_audio_transcript.done", "
 @pytest.mark.parametrize(
     ("size", "shown"),
     [
-        (
-            (80, 24),
-            ["input_audio_buffer.append", "response…o_transcript.done", "rate_limits.updated"],
-        ),
-        (
-            (200, 60),
-            ["input_audio_buffer.append", "response.o…audio_transcript.done", "rate_limits.updated"],
-        ),
+        ((80, 24), ["input_audio_buffer.append", "response…o_transcript.done", "rate_limits.updated"]),
+        ((200, 60), ["input_audio_buffer.append", "response.o…audio_transcript.done", "rate_limits.updated"]),
     ],
 )
 async def test_a_kind_gets_its_room_and_keeps_both_ends(script: Script, shown: list[str], s: Stage) -> None:

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.ui.conftest import Stage
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import START_NS, Script, to_active
 from tui.models import events as e
 from tui.models.turns.figures import Thresholds
 
-SIZES = [(80, 24), (120, 40), (200, 60)]
 USER, AGENT = e.Party.USER, e.Party.AGENT
 
 
 def a_talk(script: Script) -> Script:
     """Adds a greeting, an answer after a gap, a backchannel, and an interruption at which the agent yields."""
-    edges = [
-        (AGENT, 1000, 4000),
-        (USER, 4300, 7000),
-        (AGENT, 7640, 16_000),
-        (USER, 12_000, 12_500),
-        (USER, 15_600, 19_000),
-    ]
-    instants = sorted(
-        (at_ms, by, started)
-        for by, began_ms, ended_ms in edges
-        for at_ms, started in ((began_ms, True), (ended_ms, False))
-    )
     to_active(script)
-    now_ms = 0
-    for at_ms, by, started in instants:
-        script.after(at_ms - now_ms).add(e.SpeechEdge, speaker=by, started=started, method="silero")
-        now_ms = at_ms
-    return script
+    script.after(1000).edge(AGENT, True).after(3000).edge(AGENT, False)
+    script.after(300).edge(USER, True).after(2700).edge(USER, False)
+    script.after(640).edge(AGENT, True).after(4360).edge(USER, True).after(500).edge(USER, False)
+    return script.after(3100).edge(USER, True).after(400).edge(AGENT, False).after(3000).edge(USER, False)
 
 
 def rows(s: Stage) -> list[str]:
-    region = s.session.floor.region
-    lines = s.text().splitlines()[region.y : region.bottom]
-    return [line[region.x : region.right].rstrip(" │▄▁▆█▅▂▇▃").rstrip() for line in lines]
+    return [line.rstrip(" │▄▁▆█▅▂▇▃").rstrip() for line in s.text("FloorPane").splitlines()]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@sized((80, 24), (120, 40), (200, 60))
 async def test_floor(script: Script, s: Stage) -> None:
     s.clock.now_ns = START_NS + 20_000_000_000
     await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())

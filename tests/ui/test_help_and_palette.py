@@ -66,7 +66,7 @@ SEARCHES = {
 }
 
 
-@sized(100, 30)
+@sized((100, 30))
 async def test_help_is_searched_as_you_type(booking: Stage) -> None:
     await booking.press("question_mark")
     assert "End the call." in booking.text()
@@ -93,7 +93,7 @@ async def test_help_scrolls_while_the_field_has_the_focus(booking: Stage) -> Non
     assert "Record: send what" in booking.text("#help")
 
 
-@sized(300, 30)
+@sized((300, 30))
 async def test_every_figure_in_header_and_health_pane_is_explained(script: Script, s: Stage) -> None:
     explained = [row.name for section in figure_sections() for row in section.rows]
     a_call(script)
@@ -130,17 +130,12 @@ async def test_no_key_has_two_actions_in_the_session() -> None:
     assert [key for key in keys if keys.count(key) > 1] == []
 
 
-async def palette_names(s: Stage) -> list[str]:
-    provider = ActionCommands(s.app.screen)
-    return [str(hit.prompt) async for hit in provider.discover()]
-
-
 async def test_the_palette_lists_what_applies_now(script: Script, s: Stage) -> None:
-    idle = " ".join(await palette_names(s))
+    idle = " ".join(await s.palette())
     assert "Call" in idle
     assert "Hang up" not in idle
     await s.play(to_active(script).take())
-    active = " ".join(await palette_names(s))
+    active = " ".join(await s.palette())
     assert "Hang up" in active
     assert "Call: Say: Hello, what are your opening hours today?  1" in active
     assert "Show error" not in active
@@ -167,7 +162,7 @@ async def test_the_palette_holds_all_that_keys_can_do(script: Script, s: Stage) 
 
 async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(booking: Stage) -> None:
     await booking.press("enter", "tab")
-    names = await palette_names(booking)
+    names = await booking.palette()
     areas = list(dict.fromkeys(name.partition(":")[0] for name in names))
     assert areas == ["Call", "Find", "Read", "Keep", "Panes", "Program", "Detail"]
     assert "Detail: Into  →" in names
@@ -196,7 +191,7 @@ async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pa
     assert keys.split()[-2:] == ["?", "Help"]
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_the_footer_leads_with_the_keys_of_the_focused_pane(booking: Stage) -> None:
     assert booking.text("KeyBar").split()[0] == "s"
     await booking.press("u")

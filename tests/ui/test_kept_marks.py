@@ -94,13 +94,8 @@ async def test_the_light_says_whether_the_call_is_saved(script: Script, s: Stage
     assert "saving" not in s.text("#strip")
     await s.play(to_active(script).take())
     assert "□ mic off  ● saving  0:00" in s.text("#strip")
-    full = script.add(
-        e.ErrorRaised,
-        source="session file",
-        code="unsaved",
-        message="The session is no longer being saved: full.",
-    )
-    await s.play(full.take())
+    script.error("The session is no longer being saved: full.", source="session file", code="unsaved")
+    await s.play(script.take())
     assert "not saved  0:00" in s.text("#strip")
     assert "● saving" not in s.text("#strip")
     await s.play(script.status(s_.ACTIVE, s_.ENDING).status(s_.ENDING, s_.ENDED).take())
@@ -108,10 +103,8 @@ async def test_the_light_says_whether_the_call_is_saved(script: Script, s: Stage
 
 
 async def test_a_gap_in_what_is_saved_does_not_turn_the_light_off(script: Script, s: Stage) -> None:
-    late = to_active(script).add(
-        e.ErrorRaised, source="session file", code="unkept", message="The disk is too slow."
-    )
-    await s.play(late.take())
+    to_active(script).error("The disk is too slow.", source="session file", code="unkept")
+    await s.play(script.take())
     assert "● saving" in s.text("#strip")
 
 

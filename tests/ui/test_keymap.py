@@ -9,13 +9,12 @@ from textual.screen import Screen
 
 import tui.screens
 import tui.widgets
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.config.model import Settings
 from tui.engine.wire import Record
 from tui.screens.actions import APP
 from tui.screens.keymap import PLACES, keymap_of
-from tui.screens.palette import ActionCommands
 from tui.screens.session_actions import SESSION
 from tui.text.strict import SettingsError
 from tui.widgets.lines import LineView
@@ -121,10 +120,6 @@ async def test_what_shared_a_key_keeps_it(stage: Staging, script: Script) -> Non
         assert s.session.active_bindings["f5"].binding.id == "new"
 
 
-async def palette(s: Stage) -> str:
-    return "\n".join([str(hit.prompt) async for hit in ActionCommands(s.app.screen).discover()])
-
-
 async def test_footer_help_and_palette_show_the_new_key_in_its_old_place(
     stage: Staging, script: Script
 ) -> None:
@@ -134,7 +129,7 @@ async def test_footer_help_and_palette_show_the_new_key_in_its_old_place(
         assert footer.strip().startswith("f7 Record")
         assert "f9 Help" in footer
         assert "f8 Turns" in s.text()
-        assert "Call: Record  f7" in await palette(s)
+        assert "Call: Record  f7" in await s.palette()
         await s.press("f9")
         lines = s.text().splitlines()
         assert any("f7 " in line and "Record: send" in line for line in lines)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.ui.conftest import TARGET, Stage, Staging, sized
 from tests.ui.fakes import Script, to_active
 from tui.engine.wire import Connect, PlayScenario, SpeakSentence, SteerScenario
@@ -47,7 +45,7 @@ def title(s: Stage) -> str:
     return s.text("LadderPane").splitlines()[0].strip("╭─╮ ")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+@sized((80, 24), (120, 40), (200, 60))
 async def test_the_ladder_comes_with_the_scenario(script: Script, s: Stage) -> None:
     assert "Scenario" not in s.text("PaneTabs")
     await s.play(at_the_fourth_step(script).take())
@@ -114,7 +112,7 @@ async def test_a_key_takes_the_call_over_and_gives_it_back(script: Script, call:
     assert call.sent() == []
 
 
-@sized(120, 36)
+@sized((120, 36))
 async def test_a_narrow_title_shortens_the_name_and_a_narrow_row_leaves_the_reason_to_the_foot(
     script: Script, s: Stage
 ) -> None:
@@ -152,18 +150,14 @@ async def test_the_commands_of_a_scenario_are_run_only_if_the_user_allows_them(s
     wanted = PlayScenario(path="/x/a.call.toml", commands=("rm -r [/b] \x1b[2J",))
     for keys, commands in ((("tab", "enter"), wanted.commands), (("enter",), ()), (("escape",), ())):
         async with stage(scenario=wanted) as s:
-            await asked_and_answered(s, *keys)
+            await s.until(lambda: isinstance(s.app.screen, CommandsScreen))
+            await s.tick()
+            assert "rm -r [/b] ␛[2J" in s.text("#commands")
+            assert s.sent() == []
+            await s.press(*keys)
+            await s.until(lambda: s.engine.sent)
             (connect,) = [each for each in s.sent() if isinstance(each, Connect)]
             assert connect.scenario == PlayScenario(path=wanted.path, commands=commands)
-
-
-async def asked_and_answered(s: Stage, *keys: str) -> None:
-    await s.until(lambda: isinstance(s.top(), CommandsScreen))
-    await s.tick()
-    assert "rm -r [/b] ␛[2J" in s.text("#commands")
-    assert s.sent() == []
-    await s.press(*keys)
-    await s.until(lambda: s.engine.sent)
 
 
 async def test_a_scenario_without_commands_goes_with_every_call(stage: Staging) -> None:

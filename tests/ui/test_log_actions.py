@@ -15,7 +15,6 @@ from tui.models import events as e
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
 from tui.screens.filter_help import FilterHelpScreen
-from tui.screens.palette import ActionCommands
 from tui.view.playhead import Playhead
 
 
@@ -42,12 +41,6 @@ async def clear(s: Stage, key: str) -> None:
 def kinds(s: Stage) -> set[str]:
     log, view = s.bridge.log, s.session.log_pane.view
     return {log.events.shapes[log.events.shape_ids[view.line(n).event]].kind for n in range(len(view))}
-
-
-def export(s: Stage) -> ExportScreen:
-    screen = s.top()
-    assert isinstance(screen, ExportScreen)
-    return screen
 
 
 def names(folder: Path) -> set[str]:
@@ -95,7 +88,7 @@ async def test_tab_completes_a_filter(booking: Stage) -> None:
     assert line.value == "kind:plays", "and round again"
 
 
-@sized(80, 50)
+@sized((80, 50))
 async def test_f1_in_the_filter_explains_filters(booking: Stage) -> None:
     await booking.press("f")
     assert "enter accept" not in booking.text("PromptLine"), "the hint names the keys"
@@ -112,7 +105,7 @@ async def test_f1_in_the_filter_explains_filters(booking: Stage) -> None:
     assert isinstance(booking.top(), FilterHelpScreen)
 
 
-@sized(120, 50)
+@sized((120, 50))
 async def test_the_filter_help_wraps_at_the_windows_edge(booking: Stage) -> None:
     await booking.press("f2")
     page = " ".join(line.strip() for line in booking.text().replace("│", "").splitlines())
@@ -205,7 +198,7 @@ async def test_a_note_is_shown_in_the_line(script: Script, s: Stage) -> None:
 
 
 async def test_jumps_to_errors_turns_times_and_numbers(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).after(50).add(e.ErrorRaised, source="x", code="y", message="z").take())
+    await s.play(a_call(script).after(50).error("z").take())
     error = s.number
     await s.press("home", "E")
     assert s.number == error
@@ -287,15 +280,14 @@ async def test_a_replay_of_an_unknown_agent_cannot_call_it(stage: Staging, scrip
         await s.press("c")
         assert s.top() is s.session
         assert "Call: the session does not name an agent that can be called" in s.text("KeyBar")
-        offered = [str(hit.prompt) async for hit in ActionCommands(s.session).discover()]
-        assert "Call  c" not in offered
+        assert "Call: Call  c" not in await s.palette()
         await s.press("n")
         assert isinstance(s.top(), ConnectScreen)
         await s.press("escape")
         assert s.top() is s.session
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)])
+@sized((60, 20), (80, 24), (200, 60))
 async def test_times_of_day_have_milliseconds_and_keep_the_columns(script: Script, s: Stage) -> None:
     for kind, ms in (("one", 0), ("two", 500), ("three", -300)):
         to_active(script) if kind == "one" else script.after(ms)
@@ -317,7 +309,7 @@ async def test_times_of_day_have_milliseconds_and_keep_the_columns(script: Scrip
 
 async def test_the_name_that_export_offers_is_the_sessions(tmp_path: Path, call: Stage) -> None:
     await call.press("x")
-    screen = export(call)
+    screen = call.screen(ExportScreen)
     assert screen.path.value == str(Path.cwd() / f"{tmp_path.name}.jsonl")
 
 
@@ -327,7 +319,7 @@ async def test_export_writes_the_shown_events_and_reports_how_many(
     path = tmp_path / "out.jsonl"
     await s.play(pings(to_active(script), 20).take())
     await ask(s, "f", "ping", "enter", "x")
-    screen = export(s)
+    screen = s.screen(ExportScreen)
     screen.path.value = str(path)
     await s.press("enter")
     await s.until(lambda: s.top() is s.session)
@@ -339,10 +331,10 @@ async def test_without_a_filter_every_event_is_exported_with_or_without_a_row(
     script: Script, tmp_path: Path, s: Stage
 ) -> None:
     path = tmp_path / "out.jsonl"
-    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="Good morning.", final=True)
+    to_active(script).said(e.Party.AGENT, "Good morning.")
     await s.play(script.take())
     await s.press("x")
-    screen = export(s)
+    screen = s.screen(ExportScreen)
     screen.path.value = str(path)
     await s.press("enter")
     await s.until(lambda: s.top() is s.session)
@@ -360,7 +352,7 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("x")
-        screen = export(s)
+        screen = s.screen(ExportScreen)
         for name, reason in (
             (str(path), "already exists"),
             ("", "Enter a file name"),
@@ -381,7 +373,7 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
 
 async def test_a_cancelled_export_leaves_no_file(tmp_path: Path, call: Stage) -> None:
     await call.press("x")
-    screen = export(call)
+    screen = call.screen(ExportScreen)
     screen.path.value = str(tmp_path / "out.jsonl")
     before = names(tmp_path)
     screen.action_export()
@@ -392,7 +384,7 @@ async def test_a_cancelled_export_leaves_no_file(tmp_path: Path, call: Stage) ->
 
 async def test_the_format_sets_the_file_name_extension(call: Stage) -> None:
     await call.press("x")
-    screen = export(call)
+    screen = call.screen(ExportScreen)
     screen.format.choose("txt")
     await call.settle()
     assert screen.path.value.endswith(".txt")

@@ -29,7 +29,7 @@ async def check_look(s: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_call(script: Script, theme: str, s: Stage) -> None:
     s.app.theme = theme
     s.clock.now_ns += 83_000 * MS
@@ -38,14 +38,14 @@ async def test_a_call(script: Script, theme: str, s: Stage) -> None:
     await check_look(s, f"look-call-{theme}")
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_turns(script: Script, s: Stage) -> None:
     await s.play(conversation(script).take())
     await s.press("u", "up")
     await check_look(s, "look-turns-opus-dark")
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_detail_beside_an_error(script: Script, s: Stage) -> None:
     s.app.theme = "opus-light"
     await s.play(with_error(a_call(script)).take())
@@ -55,7 +55,7 @@ async def test_a_detail_beside_an_error(script: Script, s: Stage) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_comparison(script: Script, theme: str, s: Stage) -> None:
     s.app.theme = theme
     await s.play(two_updates(script).take())
@@ -75,7 +75,7 @@ async def test_the_devices(script: Script, s: Stage) -> None:
     await check_look(s, "look-devices-opus-light")
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_message_as_a_tree(script: Script, s: Stage) -> None:
     await s.play(two_updates(script).take())
     await s.press("enter", "enter", "down", "down")

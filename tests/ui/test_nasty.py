@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from rich.cells import cell_len
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import NASTY, Script, nasty, to_active
 from tui.models import events as e
 from tui.models.target import Target
@@ -21,14 +20,14 @@ def check(s: Stage) -> None:
     assert all(cell_len(line) <= s.app.size.width for line in text.splitlines())
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
+@sized((80, 24), (160, 50))
 async def test_every_panel_draws_any_text(script: Script, call: Stage) -> None:
     for text in NASTY:
         await call.play(nasty(script, text).take())
         check(call)
 
 
-@pytest.mark.parametrize("size", [(60, 16), (120, 40)], ids=str)
+@sized((60, 16), (120, 40))
 async def test_every_pane_draws_any_text(script: Script, call: Stage) -> None:
     for text in NASTY:
         await call.play(nasty(script, text).take())

@@ -20,8 +20,8 @@ SHOWN = {
 }
 
 
-async def mouse(s: Stage, kind: type[events.MouseEvent], x: int, y: int, button: int = 1) -> None:
-    s.app.post_message(kind(None, x, y, 0, 0, button, False, False, False, x, y))
+async def mouse(s: Stage, kind: type[events.MouseEvent], x: int, y: int) -> None:
+    s.app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
     await s.tick()
 
 
@@ -92,7 +92,7 @@ async def test_the_tabs_show_visible_panes_and_the_focus(s: Stage) -> None:
 
 async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(script: Script, s: Stage) -> None:
     await s.press("u")
-    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="hidden words", final=True)
+    to_active(script).said(e.Party.AGENT, "hidden words")
     await s.play(script.take())
     assert s.session.transcript.virtual_size.height == 0, "nothing was wrapped"
     await s.press("t")
@@ -100,7 +100,7 @@ async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(script: Script, s
     assert "hidden words" in s.text()
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_keys_share_the_screen_otherwise(s: Stage) -> None:
     before = s.session.log_pane.size.width
     await s.press("greater_than_sign")
@@ -116,7 +116,7 @@ async def test_keys_share_the_screen_otherwise(s: Stage) -> None:
     assert s.session.transcript.size.height < height
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+@sized((80, 24), (120, 40))
 async def test_the_edge_of_the_log_can_be_dragged(size: tuple[int, int], s: Stage) -> None:
     side = s.session.panes.side.region
     beside = size[0] >= 120
@@ -132,7 +132,7 @@ async def test_the_edge_of_the_log_can_be_dragged(size: tuple[int, int], s: Stag
     assert s.session.log_pane.size.height > 1
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_the_edge_between_stacked_panes_can_be_dragged(s: Stage) -> None:
     before = s.session.turns.region
     await drag(s, (before.x + 20, before.y), (before.x + 20, before.y + 5))
@@ -167,7 +167,7 @@ def is_seen(widget: Widget) -> bool:
     return bool(widget.region.area)
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_pane_fills_the_space_and_escape_restores_the_others(booking: Stage) -> None:
     both = (booking.session.log_pane.region, booking.session.transcript.region)
     await booking.press("t", "Z")

@@ -47,11 +47,10 @@ async def test_a_folder_that_cannot_be_written_to_is_a_sentence(
         assert notices(s) == "The screenshot was not saved: No such file or directory."
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_jump_mode_goes_to_the_pane_whose_letter_is_typed(booking: Stage) -> None:
     await booking.press("ctrl+g")
-    screen = booking.top()
-    assert isinstance(screen, JumpScreen)
+    screen = booking.screen(JumpScreen)
     letters = {widget.id: letter for letter, widget in screen.targets.items()}
     assert {"log", "transcript", "turns"} <= letters.keys()
     x, y = booking.session.turns.region.offset
@@ -66,8 +65,7 @@ async def test_jump_mode_goes_to_the_pane_whose_letter_is_typed(booking: Stage) 
 async def test_jump_mode_reaches_every_field_of_the_first_screen(stage: Staging) -> None:
     async with stage((100, 30), target=None, recent=[Target(url="ws://h/x")]) as s:
         await s.press("ctrl+g")
-        screen = s.top()
-        assert isinstance(screen, JumpScreen)
+        screen = s.screen(JumpScreen)
         letters = {widget.id: letter for letter, widget in screen.targets.items()}
         assert {"url", "targets", "protocol", "token", "in", "out", "call"} <= letters.keys()
         await s.press(letters["protocol"])

@@ -205,8 +205,7 @@ async def test_audio_that_cannot_be_played_shows_the_reason(script: Script, s: S
 
 async def compare_screen(s: Stage) -> CompareScreen:
     await s.press("D")
-    screen = s.top()
-    assert isinstance(screen, CompareScreen)
+    screen = s.screen(CompareScreen)
     await s.tick()
     return screen
 
@@ -233,7 +232,7 @@ async def test_marked_events_are_compared(script: Script, s: Stage) -> None:
     assert "Be kind." in text, "a long text is shown where it differs"
 
 
-@sized(160, 50)
+@sized((160, 50))
 async def test_side_by_side_where_there_is_room(script: Script, s: Stage) -> None:
     await s.play(two_updates(script).take())
     await s.press("up", "b", "down")

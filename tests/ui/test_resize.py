@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import Script, a_call, telemetry
 
 SIZES = [(60, 16), (80, 24), (119, 29), (120, 30), (200, 60)]
@@ -30,7 +28,7 @@ async def test_resizing_during_a_call(script: Script, s: Stage) -> None:
     assert s.session.log_pane.size.width > 50
 
 
-@pytest.mark.parametrize("size", [(59, 24), (80, 15), (20, 6)], ids=str)
+@sized((59, 24), (80, 15), (20, 6))
 async def test_too_small_is_a_sentence(booking: Stage) -> None:
     assert "at least" in " ".join(booking.text().split())
     assert "Events" not in booking.text()

@@ -195,13 +195,3 @@ async def test_the_key_bar_can_be_clicked(name: str, command: Command, call: Sta
     await call.pilot.click(offset=(bar.index(name), 23))
     await call.until(lambda: call.engine.sent)
     assert call.sent() == [command]
-
-
-async def test_tab_cycles_through_the_panes(call: Stage) -> None:
-    assert call.focused() is call.session.log_pane
-    await call.press("tab")
-    assert call.focused() is call.session.transcript
-    await call.press("shift+tab", "enter", "tab")
-    assert call.focused() is call.session.detail
-    await call.press("escape")
-    assert call.focused() is call.session.log_pane

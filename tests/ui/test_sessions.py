@@ -68,8 +68,7 @@ def folder(tmp_path: Path, saved: Path) -> Path:
 async def listed(s: Stage) -> SessionsScreen:
     """Opens the browser from the current screen, and waits until everything is read."""
     await s.press("ctrl+o")
-    screen = s.app.screen
-    assert isinstance(screen, SessionsScreen)
+    screen = s.screen(SessionsScreen)
     await s.until(lambda: screen._listing.done)
     await s.tick()
     return screen
@@ -94,12 +93,11 @@ async def shown(s: Stage, *wanted: str) -> None:
 
 
 def titles(s: Stage) -> list[str]:
-    screen = s.app.screen
-    assert isinstance(screen, SessionsScreen)
+    screen = s.screen(SessionsScreen)
     return [each.folder.name.partition(" ")[2] for each in screen.rows.rows]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
+@sized((80, 24), (120, 36))
 async def test_it_lists_every_session_with_its_figures(size: tuple[int, int], browser: Stage) -> None:
     assert titles(browser) == ["[b]booking", "support", "billing"]
     lines = browser.text("#sessions").splitlines()
@@ -114,7 +112,7 @@ async def test_it_lists_every_session_with_its_figures(size: tuple[int, int], br
     assert "✗ damaged: session.json cannot be read" in browser.text("#sessions")
 
 
-@sized(60, 20)
+@sized((60, 20))
 async def test_a_narrow_list_has_room_for_titles(browser: Stage) -> None:
     lines = browser.text("#sessions").splitlines()
     assert lines[1].split() == ["began", "title", "length", "worst", "errors"]
@@ -257,13 +255,23 @@ async def test_c_in_an_opened_session_calls_its_agent(stage: Staging, folder: Pa
         assert connect.target == known, "with the token that this user has for that URL"
 
 
-async def test_a_session_from_elsewhere_chooses_no_token_and_no_code(folder: Path, browser: Stage) -> None:
+def change_target(folder: Path, **members: object) -> None:
+    """Changes the target in the record of the newest session."""
     path = folder / NAMES[2] / "session.json"
     record = json.loads(path.read_text())
-    record["target"] |= {"token_env": "HOME", "tools": "/tmp/evil.py", "url": "wss://elsewhere.example/x"}
-    record["target"]["headers"] = {"Authorization": "…"}
-    record["target"]["options"] = {"voice": "alloy", "api_key": "…"}
+    record["target"] |= members
     path.write_text(json.dumps(record))
+
+
+async def test_a_session_from_elsewhere_chooses_no_token_and_no_code(folder: Path, browser: Stage) -> None:
+    change_target(
+        folder,
+        url="wss://elsewhere.example/x",
+        token_env="HOME",
+        tools="/tmp/evil.py",
+        headers={"Authorization": "…"},
+        options={"voice": "alloy", "api_key": "…"},
+    )
     await browser.press("enter")
     await browser.press("c")
     (connect,) = [command for command in browser.sent() if isinstance(command, Connect)]
@@ -274,10 +282,7 @@ async def test_a_session_from_elsewhere_chooses_no_token_and_no_code(folder: Pat
 
 
 async def test_the_local_agent_of_a_saved_demo_is_found_where_it_is_now(stage: Staging, folder: Path) -> None:
-    path = folder / NAMES[2] / "session.json"
-    record = json.loads(path.read_text())
-    record["target"] |= {"title": "demo", "url": "ws://127.0.0.1:1111/openai"}
-    path.write_text(json.dumps(record))
+    change_target(folder, title="demo", url="ws://127.0.0.1:1111/openai")
     now = Target(url="ws://127.0.0.1:2222/audiocodes", title="demo")
     async with stage((120, 36), target=None, start_demo=lambda: now) as s:
         await listed(s)
@@ -374,15 +379,13 @@ async def test_from_a_saved_session_to_a_report_with_a_note_takes_a_handful_of_k
 ) -> None:
     library = Library(folder, run=in_this_process)
     async with stage((80, 24), target=None, library=library) as s:
-        keys = ["ctrl+o", "j", "enter", "a", *"slow here".replace(" ", "_"), "enter", "ctrl+s", "enter"]
         await listed(s)
-        await s.press(*keys[1:3])
+        await s.press("j", "enter")
         await s.tick()
-        await s.press(*keys[3:])
+        await s.press("a", *"slow_here", "enter", "ctrl+s", "enter")
         report = folder / f"{NAMES[1]}.html"
         await s.until(report.exists)
         await s.until(lambda: isinstance(s.app.screen, SessionScreen))
-        assert len(keys) - len("slow here") == 7
         page = report.read_text()
         assert "Marks and notes" in page
         assert "slow_here" in page
@@ -404,8 +407,7 @@ async def test_a_report_goes_where_it_is_wanted_and_replaces_no_other_file(
     async with stage((80, 24), target=None, library=Library(folder, run=run)) as s:
         await listed(s)
         await s.press("R")
-        screen = s.app.screen
-        assert isinstance(screen, ReportScreen)
+        screen = s.screen(ReportScreen)
         assert screen.path.value == str(folder / f"{NAMES[2]}.html")
         assert s.text("#path").rstrip().endswith("[b]booking.html"), "the end of a long path is what matters"
         screen.path.value = str(tmp_path / "x.html")
@@ -436,7 +438,7 @@ async def test_a_call_that_is_over_is_reported_with_a_key_and_one_that_is_not_is
     assert "Your notes (a) and marks (b) are in the report." in call.text("#report")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
+@sized((80, 24), (160, 50))
 async def test_two_marked_sessions_are_compared_side_by_side(
     stage: Staging, folder: Path, size: tuple[int, int]
 ) -> None:
@@ -534,9 +536,7 @@ def test_a_session_in_another_folder_is_named_by_its_path(folder: Path, tmp_path
 
 def test_after_a_call_that_failed_the_reason_is_still_there() -> None:
     script = Script().started()
-    script.add(
-        e.ErrorRaised, source="x", code="c", message="401 refused.", hint="Check \x1b[1m it.", fatal=True
-    )
+    script.error("401 refused.", hint="Check \x1b[1m it.", fatal=True)
     script.status(e.Status.IDLE, e.Status.ERROR)
     (line,) = lines_after(script.take(), Path("/nowhere"))
     assert line == "✗ 401 refused. Check ␛[1m it."

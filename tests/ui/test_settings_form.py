@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import Script, a_call, to_active
 from tests.ui.test_reading import notices
 from tui.config.model import ScreenSettings, Settings
 from tui.config.reading import read_settings
@@ -42,10 +42,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+async def s(stage: Staging, file: Path) -> AsyncIterator[Stage]:
+    """Yields a stage whose settings are written to the file."""
+    options = {"settings": read_settings(str(file)).settings, "change_settings": partial(change_file, file)}
+    async with stage((100, 36), **options) as running:
+        yield running
+
+
 def form(s: Stage) -> SettingsScreen:
-    screen = s.top()
-    assert isinstance(screen, SettingsScreen)
-    return screen
+    return s.screen(SettingsScreen)
 
 
 def content(file: Path) -> str:
@@ -59,18 +65,15 @@ def choose_record(s: Stage) -> None:
     keys.highlighted = keys.get_option_index("record")
 
 
-async def test_thresholds_hold_at_once_and_are_written(stage: Staging, script: Script, file: Path) -> None:
-    settings = read_settings(str(file)).settings
-    async with stage((100, 36), settings=settings, change_settings=partial(change_file, file)) as s:
-        await s.play(a_call(script).take())
-        assert "response 480 ms ✓" in s.text()
-        await s.press("f4")
-        form(s).good.value, form(s).slow.value = "300", "400"
-        await s.press("ctrl+s")
-        assert s.top() is s.session
-        assert "response 480 ms ✗" in s.text()
-        await s.press("u")
-        assert "480 ms ✗" in s.text("#turns")
+async def test_thresholds_hold_at_once_and_are_written(file: Path, booking: Stage) -> None:
+    assert "response 480 ms ✓" in booking.text()
+    await booking.press("f4")
+    form(booking).good.value, form(booking).slow.value = "300", "400"
+    await booking.press("ctrl+s")
+    assert booking.top() is booking.session
+    assert "response 480 ms ✗" in booking.text()
+    await booking.press("u")
+    assert "480 ms ✗" in booking.text("#turns")
     text = content(file)
     assert text.startswith("# my settings\n[thresholds]\ngood_ms = 300  # as agreed\n")
     assert "slow_ms = 400\n" in text
@@ -78,20 +81,19 @@ async def test_thresholds_hold_at_once_and_are_written(stage: Staging, script: S
     assert read_settings(str(file)).settings.thresholds == Thresholds(good_ms=300, slow_ms=400)
 
 
-async def test_a_theme_is_previewed_and_escape_takes_it_back(stage: Staging, file: Path) -> None:
-    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
-        await s.press("f4")
-        form(s).theme.choose("opus-light")
-        await s.tick()
-        assert s.app.theme == "opus-light"
-        await s.press("escape")
-        assert s.app.theme == "opus-dark"
-        assert content(file) == WRITTEN
-        await s.press("f4")
-        form(s).theme.choose("opus-light")
-        form(s).quitting.choose("no")
-        await s.press("ctrl+s")
-        assert s.app.theme == "opus-light"
+async def test_a_theme_is_previewed_and_escape_takes_it_back(file: Path, s: Stage) -> None:
+    await s.press("f4")
+    form(s).theme.choose("opus-light")
+    await s.tick()
+    assert s.app.theme == "opus-light"
+    await s.press("escape")
+    assert s.app.theme == "opus-dark"
+    assert content(file) == WRITTEN
+    await s.press("f4")
+    form(s).theme.choose("opus-light")
+    form(s).quitting.choose("no")
+    await s.press("ctrl+s")
+    assert s.app.theme == "opus-light"
     assert tomllib.loads(content(file))["screen"] == {
         "refresh_per_s": 8,
         "theme": "opus-light",
@@ -99,23 +101,21 @@ async def test_a_theme_is_previewed_and_escape_takes_it_back(stage: Staging, fil
     }
 
 
-async def test_a_key_is_changed_and_changed_back(stage: Staging, script: Script, file: Path) -> None:
-    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
-        await s.play(to_active(script).take())
-        await s.press("f4")
-        choose_record(s)
-        await s.press("enter", "f7", "ctrl+s")
-        s.sent()
-        await s.press("r")
-        assert s.sent() == []
-        await s.press("f7")
-        assert s.sent() == [Record(on=True)]
-        assert tomllib.loads(content(file))["keys"] == {"mark": "f6", "record": "f7"}
-        await s.press("f4")
-        choose_record(s)
-        await s.press("backspace", "ctrl+s")
-        assert tomllib.loads(content(file))["keys"] == {"mark": "f6"}
-        assert s.session.active_bindings["r"].binding.id == "record"
+async def test_a_key_is_changed_and_changed_back(file: Path, call: Stage) -> None:
+    await call.press("f4")
+    choose_record(call)
+    await call.press("enter", "f7", "ctrl+s")
+    call.sent()
+    await call.press("r")
+    assert call.sent() == []
+    await call.press("f7")
+    assert call.sent() == [Record(on=True)]
+    assert tomllib.loads(content(file))["keys"] == {"mark": "f6", "record": "f7"}
+    await call.press("f4")
+    choose_record(call)
+    await call.press("backspace", "ctrl+s")
+    assert tomllib.loads(content(file))["keys"] == {"mark": "f6"}
+    assert call.session.active_bindings["r"].binding.id == "record"
 
 
 async def test_a_taken_key_and_a_wrong_number_are_explained(call: Stage) -> None:
@@ -135,21 +135,19 @@ async def test_a_taken_key_and_a_wrong_number_are_explained(call: Stage) -> None
 
 
 async def test_a_file_that_cannot_be_written_is_a_sentence_and_the_change_holds(
-    stage: Staging, script: Script, file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch, booking: Stage
 ) -> None:
     def refuse(path: Path, content: bytes) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("tui.config.writing.write_to", refuse)
-    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
-        await s.play(a_call(script).take())
-        await s.press("f4")
-        form(s).good.value = "100"
-        await s.press("ctrl+s")
-        assert (
-            notices(s) == f"{file} cannot be written: Permission denied. The change applies until you quit."
-        )
-        assert "response 480 ms ~" in s.text()
+    await booking.press("f4")
+    form(booking).good.value = "100"
+    await booking.press("ctrl+s")
+    assert (
+        notices(booking) == f"{file} cannot be written: Permission denied. The change applies until you quit."
+    )
+    assert "response 480 ms ~" in booking.text()
 
 
 def test_a_new_file_is_made_and_a_broken_one_is_left_alone(tmp_path: Path) -> None:

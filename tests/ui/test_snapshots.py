@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, at_every_size
 from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
 from tests.ui.test_reading import two_updates
 from tui.models import events as e
 from tui.models.target import Target
 from tui.screens.export import ExportScreen
 
-SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
-at_every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 RECENT = [
     Target(url="wss://bot.example.com/v1/voice?key=abc"),
     Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging"),
@@ -18,18 +16,10 @@ RECENT = [
 
 
 def with_error(script: Script) -> Script:
-    script.after(100).add(
-        e.ErrorRaised,
-        source="agent",
-        code="session.error",
-        message="media format raw/lpcm16_24 is not supported",
-        hint="Offer another format with --format.",
-    )
-    script.add(
-        e.NoticeRaised,
-        text="No PortAudio: recorded lines replace the microphone.",
-        hint="Install libportaudio2.",
-    )
+    hint = "Offer another format with --format."
+    script.after(100).error("media format raw/lpcm16_24 is not supported", code="session.error", hint=hint)
+    text = "No PortAudio: recorded lines replace the microphone."
+    script.add(e.NoticeRaised, text=text, hint="Install libportaudio2.")
     return script.add(e.LineChanged, name="3")
 
 

@@ -7,7 +7,6 @@ from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.engine.wire import ReadingSession
 from tui.models import events as e
 from tui.models.events import Loss, Status
-from tui.screens.palette import ActionCommands
 from tui.widgets.strip import STATUS_LOOKS
 
 WALK = [
@@ -37,7 +36,7 @@ def test_every_status_has_a_glyph_of_its_own() -> None:
     assert len({glyph for glyph, _ in STATUS_LOOKS.values()}) == len(Status)
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_a_figure_that_was_not_measured_is_a_dash(script: Script, s: Stage) -> None:
     assert "–:––" in s.text().splitlines()[0]
     await s.play(to_active(script).take())
@@ -83,7 +82,7 @@ async def test_how_far_a_line_has_come(script: Script, s: Stage) -> None:
     assert s.text().splitlines()[1].endswith("▶ hours 100%")
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_usage_is_shown_once_it_was_reported(script: Script, call: Stage) -> None:
     assert "tokens" not in call.text().splitlines()[1]
     for total in (1000, 234):
@@ -121,11 +120,6 @@ async def test_no_loss_is_silent(s: Stage) -> None:
         assert "0.3 s" in line or "300" in line
 
 
-async def test_queued_audio_is_shown(script: Script, s: Stage) -> None:
-    await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
-    assert "queued 1.5 s" in s.text()
-
-
 async def test_the_target_is_shortened_before_it_is_left_out(call: Stage) -> None:
     first = call.text().splitlines()[0]
     assert "audiocodes  ws://12…11/audiocodes" in first
@@ -159,7 +153,7 @@ async def test_until_the_user_speaks_the_header_says_how(
     assert hint not in s.text("SessionStrip")
 
 
-@sized(120, 40)
+@sized((120, 40))
 async def test_empty_panes_name_the_keys(script: Script, s: Stage) -> None:
     text = " ".join(s.text("#log").replace("│", " ").split())
     assert "Press c to call, n to choose an agent." in text
@@ -172,12 +166,10 @@ async def test_empty_panes_name_the_keys(script: Script, s: Stage) -> None:
 
 async def test_callbacks_are_in_the_palette_and_not_among_the_tabs(script: Script, s: Stage) -> None:
     assert "Callbacks" not in s.text("#tabs-line")
-    assert "Program: Callbacks  T" in [
-        str(hit.prompt) async for hit in ActionCommands(s.app.screen).discover()
-    ]
+    assert "Program: Callbacks  T" in await s.palette()
 
 
-@sized(160, 50)
+@sized((160, 50))
 async def test_the_header_names_the_devices(script: Script, s: Stage) -> None:
     await s.play(script.started().add(e.AudioOpened, capture="default", playback="default").take())
     assert "default microphone → agent → default speaker" in s.text().splitlines()[0]

@@ -4,13 +4,9 @@ from textual import events
 
 from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, to_active
+from tests.ui.test_panes import mouse
 from tui.engine.wire import Record
 from tui.models import events as e
-
-
-async def mouse(s: Stage, kind: type[events.MouseEvent], x: int, y: int) -> None:
-    s.app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
-    await s.tick()
 
 
 def button(s: Stage) -> tuple[int, int]:
@@ -38,7 +34,7 @@ async def test_a_terminal_that_loses_the_focus_lets_go(call: Stage) -> None:
     assert call.sent() == [Record(on=True), Record(on=False)]
 
 
-@sized(60, 20)
+@sized((60, 20))
 async def test_it_is_idle_without_a_call(script: Script, s: Stage) -> None:
     s.sent()
     assert "◉ talk" in s.text()

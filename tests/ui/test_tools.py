@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import pytest
-
-from tests.ui.conftest import Stage
+from tests.ui.conftest import Stage, at_every_size
 from tests.ui.fakes import Script, a_call, to_active, with_tools
 from tui.models import events as e
 from tui.widgets.rows import laid_out
 
-SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
-
 
 def rows(s: Stage) -> list[str]:
-    region = s.session.tools.region
-    lines = s.text().splitlines()[region.y : region.bottom]
-    return [line[region.x : region.right].strip(" │╭╰╮╯─") for line in lines]
+    return [line.strip(" │╭╰╮╯─") for line in s.text("ToolsPane").splitlines()]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@at_every_size
 async def test_tools(script: Script, s: Stage) -> None:
     await s.play(with_tools(a_call(script)).take())
     await s.press("J", "up")
@@ -34,19 +28,12 @@ async def test_a_call_that_runs_is_rewritten_in_its_row(script: Script, s: Stage
     await s.press("J")
     assert rows(s)[0].startswith("Tools")
     assert rows(s)[2].startswith("No tool calls yet")
-    to_active(script).add(e.ToolChanged, call="c", name="book", arguments='{"day": 1}')
+    call = {"call": "c", "name": "book", "arguments": '{"day": 1}'}
+    to_active(script).add(e.ToolChanged, **call)
     await s.play(script.take())
     assert '▶ running          –  book({"day": 1})' in rows(s)[2]
     assert "1 running" in rows(s)[0]
-    script.add(
-        e.ToolChanged,
-        call="c",
-        name="book",
-        arguments='{"day": 1}',
-        error="no [/x]",
-        finished=True,
-        duration_ms=31,
-    )
+    script.add(e.ToolChanged, **call, error="no [/x]", finished=True, duration_ms=31)
     await s.play(script.take())
     assert '✗ failed       31 ms  book({"day": 1}) → no [/x]' in rows(s)[2]
     assert "1 failed" in rows(s)[0]

@@ -14,19 +14,15 @@ def lines(s: Stage) -> list[str]:
     return [row[: region.width - 1].strip() for row in rows if row.strip()]
 
 
-def said(script: Script, text: str, *, final: bool = True, speaker: Party = Party.USER) -> Script:
-    return script.add(e.Transcribed, speaker=speaker, text=text, final=final)
-
-
 async def test_a_partial_is_rewritten_in_place(script: Script, s: Stage) -> None:
-    await s.play(said(to_active(script), "I'd", final=False).take())
+    await s.play(to_active(script).said(Party.USER, "I'd", final=False).take())
     assert lines(s) == ["+0.020 user  I'd …"]
-    await s.play(said(script, "I'd like tea.").take())
+    await s.play(script.said(Party.USER, "I'd like tea.").take())
     assert lines(s) == ["+0.020 user  I'd like tea."]
 
 
 async def test_how_far_words_were_heard_is_a_word(script: Script, s: Stage) -> None:
-    to_active(script).add(e.Transcribed, speaker=Party.AGENT, text="Hello.", final=True, item="1")
+    to_active(script).said(Party.AGENT, "Hello.", item="1")
     await s.play(script.take())
     assert lines(s) == ["+0.020 agent Hello.  [in\u00a0text]"]
     await s.play(script.add(e.ReplyStarted, reply="1", format="raw/lpcm16").take())
@@ -41,7 +37,7 @@ async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(script: Script
     call = {"call": "c1", "name": "hours", "arguments": '{"day":"Thu"}'}
     await s.play(to_active(script).add(e.ToolChanged, **call).take())
     assert lines(s) == ['+0.020 tool  hours({"day":"Thu"})  [running]']
-    said(script, "Hello?")
+    script.said(Party.USER, "Hello?")
     script.add(e.ToolChanged, **call, result='"9 to 5"', finished=True, duration_ms=12.3)
     await s.play(script.take())
     assert lines(s) == [
@@ -63,7 +59,7 @@ async def test_long_tool_calls_are_cut(script: Script, s: Stage) -> None:
 
 
 async def test_long_words_wrap_and_follow_the_width(script: Script, s: Stage) -> None:
-    await s.play(said(to_active(script), "word " * 30).take())
+    await s.play(to_active(script).said(Party.USER, "word " * 30).take())
     narrow = len(lines(s))
     await s.pilot.resize_terminal(110, 24)
     await s.settle()
@@ -73,12 +69,12 @@ async def test_long_words_wrap_and_follow_the_width(script: Script, s: Stage) ->
 async def test_stays_where_it_is_read(script: Script, s: Stage) -> None:
     to_active(script)
     for number in range(60):
-        said(script, f"sentence {number}")
+        script.said(Party.USER, f"sentence {number}")
     await s.play(script.take())
     assert lines(s)[-1].endswith("sentence 59")
     await s.press("tab", "up")
     before = lines(s)
-    await s.play(said(said(script, "one more"), "and another").take())
+    await s.play(script.said(Party.USER, "one more").said(Party.USER, "and another").take())
     assert lines(s) == before
     assert "Transcript · paused, +2 new, F to follow" in s.text()
     await s.press("end")
@@ -88,20 +84,20 @@ async def test_stays_where_it_is_read(script: Script, s: Stage) -> None:
 async def test_thousands_of_utterances_cost_only_what_changes(script: Script, s: Stage) -> None:
     to_active(script)
     for number in range(5000):
-        said(script, f"sentence {number}")
+        script.said(Party.USER, f"sentence {number}")
     await s.play(script.take())
     wrapped = s.session.transcript._wrapped
     first, last = wrapped[0], wrapped[-1]
-    await s.play(said(script, "the last", final=False).take())
+    await s.play(script.said(Party.USER, "the last", final=False).take())
     assert wrapped[0] is first
     assert wrapped[-2] is last
     assert lines(s)[-1].endswith("the last …")
 
 
-@sized(60, 20)
+@sized((60, 20))
 async def test_words_cut_off_by_a_barge_in_follow_the_cut(script: Script, s: Stage) -> None:
     text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
-    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
+    to_active(script).said(e.Party.AGENT, text, item="1")
     script.add(e.PlaybackStarted, reply="1").add(e.PlaybackEnded, reply="1", heard_ms=500, unheard_ms=500)
     await s.play(script.take())
     assert " ".join(" ".join(lines(s)).split()) == (
@@ -130,7 +126,7 @@ async def test_every_share_of_a_reply_can_be_shown(
     script: Script, heard_ms: float, unheard_ms: float, told: str, s: Stage
 ) -> None:
     for text in ("", " ", "word", "two words", "x" * 100_000, "漢字 かな"):
-        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
+        to_active(script).said(e.Party.AGENT, text, item="1")
         script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
         await s.play(script.take())
         assert told in s.text().replace("\u00a0", " ")
@@ -150,6 +146,6 @@ async def test_an_empty_transcript_shows_why(script: Script, protocol: str, told
     assert told in s.text()
     await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
     assert (told if protocol == "twilio" else "The agent sent no transcript") in s.text()
-    await s.play(script.add(e.Transcribed, speaker=e.Party.USER, text="hello", final=True).take())
+    await s.play(script.said(e.Party.USER, "hello").take())
     assert "hello" in s.text()
     assert "No words" not in s.text()

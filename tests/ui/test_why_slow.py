@@ -40,18 +40,13 @@ def turn(script: Script, number: int, *, noticed: int, agent: int, buffer: int) 
 
     The agent reports the end, answers, and is heard after the buffer.
     """
-    script.after(3000).add(e.SpeechEdge, speaker=Party.USER, started=True, method="silero").after(1000)
-    end_ns = script.now_ns
-    script.add(
-        e.SpeechEdge, speaker=Party.USER, started=False, method="silero", captured_ns=end_ns, sent_ns=end_ns
-    )
+    end_ns = script.after(3000).edge(Party.USER, True).after(1000).now_ns
+    script.edge(Party.USER, False, captured_ns=end_ns, sent_ns=end_ns)
     script.after(noticed).add(e.UserSpeech, phase=e.SpeechPhase.STOPPED)
-    script.after(agent).add(e.ReplyStarted, reply=f"r{number}", format="pcm16 16000")
-    arrived_ns = script.now_ns
-    script.after(buffer)
+    arrived_ns = script.after(agent).now_ns
+    script.add(e.ReplyStarted, reply=f"r{number}", format="pcm16 16000").after(buffer)
     script.add(e.PlaybackStarted, reply=f"r{number}", arrived_ns=arrived_ns, handed_ns=script.now_ns)
-    script.add(e.SpeechEdge, speaker=Party.AGENT, started=True, method="silero").after(1000)
-    script.add(e.SpeechEdge, speaker=Party.AGENT, started=False, method="silero")
+    script.edge(Party.AGENT, True).after(1000).edge(Party.AGENT, False)
     script.add(e.PlaybackEnded, reply=f"r{number}", heard_ms=1000)
 
 
@@ -69,7 +64,7 @@ def read(s: Stage, selector: str) -> str:
     return " ".join(" ".join(lines).split())
 
 
-@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@sized(*SIZES[:2])
 async def test_the_sentence_that_says_why_is_never_cut(
     script: Script, size: tuple[int, int], s: Stage
 ) -> None:
@@ -89,7 +84,7 @@ async def test_the_sentence_that_says_why_is_never_cut(
     assert "barge-in missed" not in foot.partition(why)[0]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@sized(*SIZES)
 async def test_words_of_the_list_are_whole(script: Script, s: Stage) -> None:
     await s.play(session(script, {"noticed": 1400, "agent": 1900, "buffer": 1600}).take())
     await s.press("u", "up")
@@ -98,7 +93,7 @@ async def test_words_of_the_list_are_whole(script: Script, s: Stage) -> None:
     assert "…" not in row
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@sized(*SIZES)
 @pytest.mark.parametrize("name", SESSIONS)
 async def test_which_turn_was_slow_and_why_takes_one_key_and_the_turn_three(
     script: Script, name: str, size: tuple[int, int], s: Stage
@@ -124,15 +119,10 @@ async def test_an_edge_that_a_second_detector_finds_elsewhere_is_listed_at_both_
     script: Script, s: Stage
 ) -> None:
     await s.play(session(script, SESSIONS["slow agent"][0]).take())
-    turn = s.bridge.state.metrics.turns[2]
-    assert turn.user_ended_ns is not None
-    script.add(
-        e.EdgeDisputed,
-        turn=2,
-        edge=e.CheckedEdge.USER_ENDED,
-        first_ns=turn.user_ended_ns,
-        second_ns=turn.user_ended_ns + 229_000_000,
-    )
+    first_ns, edge = s.bridge.state.metrics.turns[2].user_ended_ns, e.CheckedEdge.USER_ENDED
+    assert first_ns is not None
+    second_ns = first_ns + 229_000_000
+    script.add(e.EdgeDisputed, turn=2, edge=edge, first_ns=first_ns, second_ns=second_ns)
     await s.play(script.take())
     await s.press("u", "up", "enter")
     assert "? uncertain: a second detector finds the end of user speech 229 ms later" in read(s, "TurnPage")
@@ -168,10 +158,7 @@ async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(script:
 async def test_equal_barge_ins_are_one_line_with_their_number(script: Script, s: Stage) -> None:
     await s.play(session(script, _PROMPT).take())
     missed = BargeIn(kind=BargeInKind.MISSED, turn=2, talk_over_ms=1_000)
-    s.bridge.state.metrics.barge_ins += [
-        missed,
-        BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340),
-    ]
+    s.bridge.state.metrics.barge_ins += [missed, BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340)]
     s.bridge.state.metrics.barge_ins += [missed] * 10
     await s.press("u", "up", "enter")
     text = read(s, "TurnPage")
@@ -205,7 +192,7 @@ async def test_keys_go_through_the_turns_on_to_the_events_and_back(script: Scrip
     assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
-@sized(120, 36)
+@sized((120, 36))
 async def test_bars_are_scaled_to_the_worst_turn_shown(script: Script, s: Stage) -> None:
     to_active(script)
     for number, agent in enumerate((1600, 9600), 1):
@@ -248,7 +235,7 @@ async def test_the_chart_lists_the_slowest_turns_to_go_to(script: Script, s: Sta
     assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
-@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@sized(*SIZES[:2])
 async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
     script: Script, size: tuple[int, int], s: Stage
 ) -> None:

@@ -10,7 +10,6 @@ from tui.engine.wire import Record, SendInstructions, SendText
 from tui.models import events as e
 from tui.models.target import Target
 from tui.screens.instructions import InstructionsScreen
-from tui.screens.palette import ActionCommands
 
 
 async def test_a_typed_turn_is_sent_as_written(call: Stage) -> None:
@@ -59,8 +58,7 @@ async def test_instructions_are_sent_and_shown_when_edited_again(script: Script,
     await s.press("x", "escape")
     assert s.sent() == []
     await s.press("I")
-    screen = s.top()
-    assert isinstance(screen, InstructionsScreen)
+    screen = s.screen(InstructionsScreen)
     assert screen.area.text == "Be brief.\nBe kind."
 
 
@@ -76,7 +74,7 @@ async def test_a_new_call_begins_with_its_own_instructions(stage: Staging, scrip
 
 
 @pytest.mark.parametrize("key", ["w", "I"])
-@sized(160, 50)
+@sized((160, 50))
 async def test_neither_is_offered_without_a_call(script: Script, key: str, s: Stage) -> None:
     await s.press(key)
     assert s.top() is s.session
@@ -84,7 +82,7 @@ async def test_neither_is_offered_without_a_call(script: Script, key: str, s: St
     assert "w Write" not in s.text()
     await s.play(to_active(script, "openai").take())
     assert "w Write  I Instructions" in s.text()
-    found = [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(s.session).discover()]
+    found = [name.split(": ")[-1] for name in await s.palette()]
     assert {"Write  w", "Instructions  I"} <= set(found)
     await s.play(script.status(e.Status.ACTIVE, e.Status.RESUMING).take())
     await s.press(key)
@@ -103,7 +101,7 @@ async def test_neither_is_offered_without_a_call(script: Script, key: str, s: St
         ),
     ],
 )
-@sized(160, 50)
+@sized((160, 50))
 async def test_what_the_protocol_lacks_is_shown_before_anything_is_typed(
     script: Script, key: str, protocol: str, reason: str, s: Stage
 ) -> None:
