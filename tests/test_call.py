@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import wave
@@ -32,6 +31,7 @@ from tui.audio.wav import read_wav
 from tui.call import Printer, Script, _judge, _Seen, metrics_line
 from tui.cli.main import cli
 from tui.exit_code import ExitCode
+from tui.load.processes import free_port
 from tui.models import events as e
 from tui.models.session_state import SessionState
 from tui.models.turns.figures import Thresholds
@@ -57,13 +57,6 @@ def agent() -> Iterator[AgentProcess]:
 @pytest.fixture
 def url(agent: AgentProcess) -> str:
     return agent.url("/audiocodes")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def test_a_call_is_held_printed_and_saved(url: str, tmp_path: Path) -> None:

@@ -38,15 +38,10 @@ expect = "agent speaks"
 [[step]]
 expect = "tool book"
 """
+# pytest-rerunfailures mistakes every run with a `workerinput` for one of its own workers.
 OPTIONS = (
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:rerunfailures",  # it mistakes every run with a `workerinput` for one of its own workers
-    "-o",
-    "asyncio_mode=auto",
-    "-o",
-    "asyncio_default_fixture_loop_scope=function",
+    *("-p", "no:cacheprovider", "-p", "no:rerunfailures"),
+    *("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
 )
 URL = "ws://127.0.0.1:9/pcm"
 

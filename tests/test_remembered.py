@@ -6,13 +6,7 @@ import pytest
 from platformdirs import user_state_path
 
 from tui.models.target import Target
-from tui.remembered import (
-    ScreenMemory,
-    recent_targets,
-    remember_screen,
-    remember_target,
-    screen_memory,
-)
+from tui.remembered import ScreenMemory, recent_targets, remember_screen, remember_target, screen_memory
 from tui.view.layout import Layout
 
 BASE = Target(url="", save="/kept", echo="gate")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
@@ -135,24 +134,12 @@ class ScriptedAgent:
     def call_tool(self, send: Callable[..., None]) -> None:
         memo = " ".join(form for secret in KNOWN for form in written(secret))
         arguments = json.dumps({**ARGUMENTS, "memo": memo})
-        item = {
-            "type": "function_call",
-            "id": "item-1",
-            "call_id": "call-1",
-            "name": "pay",
-            "arguments": arguments,
-        }
+        call = {"call_id": "call-1", "name": "pay", "arguments": arguments}
+        item = {"type": "function_call", "id": "item-1", **call}
         send("response.created", response={"id": "r", "object": "realtime.response", "status": "in_progress"})
         send("response.output_item.added", response_id="r", output_index=0, item={**item, "arguments": ""})
-        send(
-            "response.function_call_arguments.done",
-            response_id="r",
-            item_id="item-1",
-            output_index=0,
-            call_id="call-1",
-            name="pay",
-            arguments=arguments,
-        )
+        where = {"response_id": "r", "item_id": "item-1", "output_index": 0}
+        send("response.function_call_arguments.done", **where, **call)
         send("response.output_item.done", response_id="r", output_index=0, item=item)
         done = {"id": "r", "object": "realtime.response", "status": "completed", "output": [item]}
         send("response.done", response=done)
@@ -227,11 +214,7 @@ def profile(folder: Path, url: str) -> Path:
 def run(*arguments: str, code: int) -> bytes:
     """Runs the program; returns everything that it printed."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tui", *arguments],
-        capture_output=True,
-        timeout=50,
-        env={**os.environ},
-        check=False,
+        [sys.executable, "-m", "tui", *arguments], capture_output=True, timeout=50, check=False
     )
     printed = ran.stdout + ran.stderr
     assert ran.returncode == code, printed[-2000:].decode()
@@ -246,10 +229,7 @@ def run_here(*arguments: str, code: int) -> bytes:
 
 
 def header_flags() -> list[str]:
-    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in COOKIES.items())}
-    return [
-        part for name, value in {**HEADERS, **cookie}.items() for part in ("--header", f"{name}: {value}")
-    ]
+    return [part for name, value in HEADERS.items() for part in ("--header", f"{name}: {value}")]
 
 
 def files_of(home: Path) -> Iterator[tuple[str, bytes]]:

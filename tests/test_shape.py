@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import pytest
+
 import tui
+
+pytestmark = pytest.mark.xdist_group("shape")  # parsing takes two seconds
 
 ROOT = Path(tui.__file__).parent
 MOST_LINES, MOST_ATTRIBUTES = 50, 12
@@ -16,9 +20,12 @@ WITH_MORE_ATTRIBUTES = {
 }
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(ROOT.rglob("*.py"))
+    ]
 
 
 def attributes_of(node: ast.ClassDef) -> set[str]:

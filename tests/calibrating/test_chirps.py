@@ -21,9 +21,7 @@ def in_loop(
 ) -> list[float]:
     """Plays the chirps from a queue at ``from_rate``; the microphone, at ``rate``, hears them ``late_ms`` late.
 
-        The device runs dry for ``hole_ms`` after the third chirp.
-    =======
-        ``hole_ms``: how long the device ran dry before the third chirp.
+    The device runs dry for ``hole_ms`` before the third chirp.
     """
     played = np.zeros(WHOLE_MS * from_rate // 1_000, np.float32)
     sound = to_float(chirps_pcm(from_rate))

@@ -62,18 +62,14 @@ async def test_common_callback_types_hold_plain_and_coroutine_callbacks() -> Non
     on_progress: ProgressCallback = functools.partial(calls.append)
 
     manager = CallbackManager()
-    callbacks: dict[str, Callback] = {
-        "event": on_event,
-        "state": on_state,
-        "error": on_error,
-        "completion": on_completion,
-        "progress": on_progress,
+    triggered: dict[str, tuple[Callback, tuple[Any, ...]]] = {
+        "event": (on_event, ({"type": "hello"},)),
+        "state": (on_state, ("connecting", "connected")),
+        "error": (on_error, (ValueError("bad"), "decoding")),
+        "completion": (on_completion, (200,)),
+        "progress": (on_progress, (0.5,)),
     }
-    for name, callback in callbacks.items():
+    for name, (callback, args) in triggered.items():
         manager.register_callback(name, callback)
-    await manager.trigger_callbacks("event", {"type": "hello"})
-    await manager.trigger_callbacks("state", "connecting", "connected")
-    await manager.trigger_callbacks("error", ValueError("bad"), "decoding")
-    await manager.trigger_callbacks("completion", 200)
-    await manager.trigger_callbacks("progress", 0.5)
+        await manager.trigger_callbacks(name, *args)
     assert calls == ["hello", ("connecting", "connected"), ("bad", "decoding"), 200, 0.5]

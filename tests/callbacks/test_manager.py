@@ -222,43 +222,6 @@ def test_results_that_cannot_be_awaited_are_ignored(
     assert reporter.total == 0
 
 
-class TestChangesDuringDispatch:
-    """A dispatch calls the callbacks registered when it began, except those unregistered before their turn."""
-
-    @pytest.fixture(params=["trigger", "trigger_callbacks"])
-    def dispatch(self, request: pytest.FixtureRequest, manager: CallbackManager) -> Any:
-        async def dispatch(*args: object) -> None:
-            if request.param == "trigger":
-                manager.trigger("event", *args)
-            else:
-                await manager.trigger_callbacks("event", *args)
-
-        return dispatch
-
-    @pytest.mark.parametrize("args", [("one",), ("old", "new")])
-    async def test_a_callback_unregistered_during_dispatch_is_not_called(
-        self, manager: CallbackManager, dispatch: Any, args: tuple[object, ...]
-    ) -> None:
-        before, removed, after = MockCallback(), MockCallback(), MockCallback()
-        manager.register_callback("event", before)
-        manager.register_callback("event", lambda *_: registration.unregister())
-        registration = manager.register_callback("event", removed)
-        manager.register_callback("event", after)
-        await dispatch(*args)
-        assert (before.call_count, removed.call_count, after.call_count) == (1, 0, 1)
-
-    async def test_of_equal_callbacks_the_right_one_is_skipped(
-        self, manager: CallbackManager, dispatch: Any
-    ) -> None:
-        log: list[str] = []
-        twice = functools.partial(log.append)
-        first = manager.register_callback("event", twice)
-        manager.register_callback("event", lambda data: first.unregister())
-        manager.register_callback("event", twice)
-        await dispatch("x")
-        assert log == ["x", "x"], "the first had its turn, the second is still registered"
-
-
 async def test_a_callback_removed_while_it_waits_runs_to_its_end(manager: CallbackManager) -> None:
     go, ended = asyncio.Event(), MockCallback()
 

@@ -79,24 +79,26 @@ class Model:
 class Real:
     """The same programs on a manager."""
 
-    def __init__(self, awaited: bool) -> None:
+    def __init__(self, awaited: bool, more: tuple[str, ...]) -> None:
         self.manager = CallbackManager()
         self.registrations: list[Registration] = []
         self.log: list[tuple[str, int]] = []
         self.done: set[int] = set()
         self.awaited = awaited
+        self.more = more
+        """Further arguments of every event; events with one argument have a loop of their own."""
 
     async def run(self, program: tuple[Step, ...], depth: int = 0) -> None:
         for step in program:
             if step.kind == "trigger" and depth < 3:
-                await self.manager.trigger_callbacks(step.event, depth)
+                await self.manager.trigger_callbacks(step.event, depth, *self.more)
             else:
                 self.change(step)
 
     def run_now(self, program: tuple[Step, ...], depth: int = 0) -> None:
         for step in program:
             if step.kind == "trigger" and depth < 3:
-                self.manager.trigger(step.event, depth)
+                self.manager.trigger(step.event, depth, *self.more)
             else:
                 self.change(step)
 
@@ -119,11 +121,11 @@ class Real:
             self.done.add(number)
             return first
 
-        def plain(depth: int) -> None:
+        def plain(depth: int, *_: str) -> None:
             if first_time():
                 self.run_now(step.inner, depth + 1)
 
-        async def coroutine(depth: int) -> None:
+        async def coroutine(depth: int, *_: str) -> None:
             if first_time():
                 await self.run(step.inner, depth + 1)
 
@@ -131,10 +133,12 @@ class Real:
         return self.manager.register_callback(step.event, callback)
 
 
-@settings(max_examples=300, deadline=None)
-@given(programs, st.booleans())
-def test_the_manager_does_what_the_model_does(program: tuple[Step, ...], awaited: bool) -> None:
-    model, real = Model(), Real(awaited)
+@settings(max_examples=200, deadline=None)
+@given(programs, st.booleans(), st.sampled_from([(), ("more",)]))
+def test_the_manager_does_what_the_model_does(
+    program: tuple[Step, ...], awaited: bool, more: tuple[str, ...]
+) -> None:
+    model, real = Model(), Real(awaited, more)
     try:
         model.run(program)
         if awaited:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,20 +16,25 @@ from tui.models.target import Target
 REFUSED = {"type": "session.error", "reason": "no capacity"}
 
 
-async def checked(
-    answers: Mapping[str, dict[str, Any]], *, closes_on: str = "session.end"
-) -> tuple[ExitCode, str, list[tuple[str, str]]]:
-    """Checks an agent that sends ``answers`` by message type.
+class Checked(NamedTuple):
+    """The exit code and output of a check, and the agent's received messages."""
 
-    Returns the exit code, the output, and the agent's received messages.
-    """
+    code: ExitCode
+    said: str
+    received: list[tuple[str, str]]
+
+
+async def checked(
+    answers: Mapping[str, dict[str, Any]], *, closes_on: str = "session.end", protocol: str = "audiocodes"
+) -> Checked:
+    """Checks an agent that sends ``answers`` by message type; that for "" answers every other message."""
     said: list[str] = []
     received: list[tuple[str, str]] = []
 
     async def hold(peer: Peer) -> None:
         async for frame in peer.socket:
             message = json.loads(frame)
-            kind = message["type"]
+            kind = message.get("type", "")
             received.append((kind, message.get("reasonCode", "")))
             if kind in answers:
                 await peer.send(answers[kind])
@@ -38,8 +43,9 @@ async def checked(
 
     async with agent(hold) as url:
         # Short limits, because some of these agents never answer.
-        code = await check(Target(url=url, accept_timeout_s=0.2), said.append)
-    return code, "\n".join(said), received
+        target = Target(url=url, protocol=protocol, accept_timeout_s=0.2)
+        code = await check(target, said.append)
+    return Checked(code, "\n".join(said), received)
 
 
 async def test_an_agent_that_validates_is_not_asked_for_a_session() -> None:
@@ -132,16 +138,10 @@ async def test_an_agent_that_closes_instead_is_exit_3(closes_on: str, says: str)
 async def test_where_a_session_opens_for_nothing_that_is_the_check(
     answer: dict[str, Any], code: ExitCode, sentence: str
 ) -> None:
-    said: list[str] = []
-
-    async def hold(peer: Peer) -> None:
-        async for _ in peer.socket:
-            await peer.send(answer)
-
-    async with agent(hold) as url:
-        assert await check(Target(url=url, protocol="gemini", accept_timeout_s=0.2), said.append) is code
-    assert sentence in "\n".join(said)
-    assert "validat" not in "\n".join(said)
+    found = await checked({"": answer}, protocol="gemini")
+    assert found.code is code
+    assert sentence in found.said
+    assert "validat" not in found.said
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,8 @@ async def test_where_a_session_opens_for_nothing_that_is_the_check(
     [("telnyx", "stream_bidirectional_mode"), ("signalwire", 'realtime="true"'), ("twilio", "")],
 )
 async def test_what_a_call_cannot_show_of_a_real_account_is_shown(protocol: str, shown: str) -> None:
-    said: list[str] = []
-
-    async def hold(peer: Peer) -> None:
-        await peer.socket.wait_closed()
-
-    async with agent(hold) as url:
-        assert await check(Target(url=url, protocol=protocol), said.append) is ExitCode.FINE
+    code, said, _ = await checked({}, protocol=protocol)
+    assert code is ExitCode.FINE
     for setting in ("stream_bidirectional_mode", 'realtime="true"'):
-        assert any(setting in text for text in said) is (setting == shown)
-    assert "can only confirm that the socket opens" in said[-1]
+        assert (setting in said) is (setting == shown)
+    assert "can only confirm that the socket opens" in said.splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from tui.cli.help import COMMAND_GROUPS
 from tui.cli.main import cli
 
+Complete = Callable[..., list[str]]
 COMMANDS = [name for names in COMMAND_GROUPS.values() for name in names]
 
 
@@ -23,7 +25,7 @@ def shown(*arguments: str) -> str:
 
 
 @pytest.fixture
-def completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+def completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Complete:
     file = tmp_path / "config.toml"
     file.write_text(
         f'[profiles.staging]\nurl = "ws://h"\n[profiles.live]\nurl = "ws://g"\n[sessions]\nfolder = "{tmp_path}"\n'
@@ -74,8 +76,7 @@ def test_options_stand_in_groups() -> None:
     assert "--fade" not in text
 
 
-def test_profiles_sessions_and_protocols_are_completed(completed: object, tmp_path: Path) -> None:
-    assert callable(completed)
+def test_profiles_sessions_and_protocols_are_completed(completed: Complete, tmp_path: Path) -> None:
     assert completed("connect", "") == ["staging", "live"]
     assert completed("call", "st") == ["staging"]
     assert completed("connect", "--protocol", "tw") == ["twilio"]
@@ -84,9 +85,8 @@ def test_profiles_sessions_and_protocols_are_completed(completed: object, tmp_pa
     assert completed("open", "nothing") == []
 
 
-def test_settings_with_an_error_complete_nothing(completed: object, tmp_path: Path) -> None:
+def test_settings_with_an_error_complete_nothing(completed: Complete, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[screen]\nthem = 1\n")
-    assert callable(completed)
     assert completed("connect", "") == []
     assert completed("open", "") == []
 

@@ -85,33 +85,13 @@ class Stream:
 @pytest.mark.parametrize(
     ("streams", "term", "sentence"),
     [
-        (
-            {"stdin": Stream(terminal=False)},
-            "xterm",
-            f"{INTERACTIVE} input is redirected. ",
-        ),
-        (
-            {"stdout": Stream(terminal=False)},
-            "xterm",
-            f"{INTERACTIVE} output is redirected. ",
-        ),
-        (
-            {"stderr": Stream(terminal=False)},
-            "xterm",
-            f"{INTERACTIVE} error output is redirected. ",
-        ),
-        (
-            {"stdin": None},
-            "xterm",
-            f"{INTERACTIVE} input is redirected. ",
-        ),
+        ({"stdin": Stream(terminal=False)}, "xterm", f"{INTERACTIVE} input is redirected. "),
+        ({"stdout": Stream(terminal=False)}, "xterm", f"{INTERACTIVE} output is redirected. "),
+        ({"stderr": Stream(terminal=False)}, "xterm", f"{INTERACTIVE} error output is redirected. "),
+        ({"stdin": None}, "xterm", f"{INTERACTIVE} input is redirected. "),
         ({}, "dumb", "This command needs a terminal that can position the cursor, but TERM is dumb. "),
         ({}, "", "This command needs a terminal that can position the cursor, but TERM is not set. "),
-        (
-            {"stderr": Stream("iso8859-1")},
-            "xterm",
-            "This terminal's locale is not UTF-8. Set it with",
-        ),
+        ({"stderr": Stream("iso8859-1")}, "xterm", "This terminal's locale is not UTF-8. Set it with"),
     ],
 )
 @pytest.mark.parametrize(
@@ -209,13 +189,8 @@ def test_an_unreachable_agent_prints_one_json_object() -> None:
     (line,) = result.stdout.splitlines()
     error = json.loads(line)
     assert result.stderr.endswith(error.pop("message") + "\n")
-    assert error == {
-        "event": "error",
-        "source": "socket",
-        "code": "unreachable",
-        "fatal": True,
-        "exit_code": 4,
-    }
+    expected = {"event": "error", "source": "socket", "code": "unreachable", "fatal": True, "exit_code": 4}
+    assert error == expected
     assert ran("call", "ws://127.0.0.1:1/", "--no-save").stdout == ""
 
 

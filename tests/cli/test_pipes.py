@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from platformdirs import user_data_path
 
 from tests.speech.machine import install_voice
 from tui.agent.process import start_agent
@@ -46,12 +47,17 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def test_files_numbers_and_pipes_are_spoken(pipe: Path) -> None:
+def test_files_numbers_and_pipes_are_spoken_and_leave_nothing(
+    pipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     sound = read_wav(LINE, 8_000)
     writing = through(pipe, LINE.read_bytes())
     assert spoken(LINE, pipe, timeout_s=20)[:2] == [sound, sound]
     writing.join()
     assert spoken("1") == [read_wav(caller_lines()[0].path, 8_000)]
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_standard_input_is_spoken(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,15 +84,6 @@ def test_what_a_pipe_carries_is_judged_like_a_file_and_named_as_typed(pipe: Path
         spoken("nothing.wav")
 
 
-def test_nothing_of_a_pipe_is_left(pipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    writing = through(pipe, LINE.read_bytes())
-    spoken(pipe, timeout_s=20)
-    writing.join()
-    assert list((tmp_path / "temporary").iterdir()) == []
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with start_agent(AgentSettings()) as agent:
@@ -101,6 +98,7 @@ def test_a_call_speaks_and_writes_through_the_pipes_of_a_shell(url: str, tmp_pat
     )
     assert ran.stdout.count("recognition: Yes.") == 2, ran.stdout + ran.stderr
     assert len(read_wav(tmp_path / "heard.wav", 16_000)) > 16_000
+    assert not (user_data_path("opusagent-tui") / "sessions").exists(), "--no-save"
 
 
 def test_outputs_that_are_files(pipe: Path, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ PLAIN = [
     (["check", "ws://"], "has no host"),
     (["check", URL, "--token-env", "NOT_SET"], "--token-env NOT_SET"),
     (["report", LONG], "No session xxx"),
+    (["report", "."], "is not a saved session"),
     (["sessions", "delete", LONG], "No session xxx"),
     (["agent", "--port", "70000"], "'--port': 70000 is not in the range 0<=x<=65535."),
     (["agent", "--pace", "slow"], "slow"),

@@ -5,11 +5,7 @@ from pathlib import Path
 import pytest
 
 from tui.config.reading import SettingsInForce, read_settings
-from tui.config.targets import (
-    SOUND,
-    address_book,
-    make_target,
-)
+from tui.config.targets import SOUND, address_book, make_target
 from tui.models.target import Target
 from tui.saving.folders import default_folder
 from tui.text.strict import SettingsError
@@ -114,21 +110,16 @@ def test_a_headless_call_ignores_the_sound_settings_of_a_profile(in_force: Setti
 
 
 def test_secrets_of_one_call_are_not_sent_to_other_agents(in_force: SettingsInForce) -> None:
-    flags = {
-        "headers": {"A": "secret"},
-        "token_env": "KEY",
-        "options": {"a": "b"},
-        "input": "mic",
-        "save": False,
-    }
+    own = {"headers": {"A": "secret"}, "token_env": "KEY", "options": {"a": "b"}}
+    flags = {**own, "input": "mic", "save": False}
     book = address_book(in_force, flags)
     base, demo, staging = book.base, book.demo, book.profiles[0].target
     assert (base.url, base.token, base.headers, base.options) == ("", "hunter3", {}, {})
     assert (demo.token, demo.headers, demo.options) == ("", {}, {})
     assert (staging.token, "A" in staging.headers) == ("hunter2", False)
     assert [(each.input, each.save) for each in (base, demo, staging)] == [("mic", "")] * 3
-    own = address_book(in_force, {"protocol": "openai"}, for_demo=True).demo
-    assert (own.protocol, own.input, own.redact) == ("openai", "USB", ("ssn",))
+    chosen = address_book(in_force, {"protocol": "openai"}, for_demo=True).demo
+    assert (chosen.protocol, chosen.input, chosen.redact) == ("openai", "USB", ("ssn",))
 
 
 @pytest.mark.parametrize(
@@ -137,10 +128,7 @@ def test_secrets_of_one_call_are_not_sent_to_other_agents(in_force: SettingsInFo
         ("stagin", '"stagin" is neither a URL (ws:// or wss://) nor a profile in '),
         ("stagin", '; did you mean "staging"?'),
         ("none", " (available: staging, plain)."),
-        (
-            "localhost:8000/x",
-            "Missing ws:// or wss://. Did you mean ws://localhost:8000/x?",
-        ),
+        ("localhost:8000/x", "Missing ws:// or wss://. Did you mean ws://localhost:8000/x?"),
         ("ftp://h", "Missing ws:// or wss://. Did you mean ws://h?"),
     ],
 )
@@ -197,11 +185,8 @@ def test_white_space_around_a_secret_is_removed(tmp_path: Path, monkeypatch: pyt
         '[profiles.a]\nurl = "ws://h/?key=${AC}"\ntoken_env = "AC"\nheaders = {X-Key = "Key ${AC}"}'
     )
     target = make_target("a", read_settings(str(tmp_path / "config.toml")))
-    assert (target.url, target.token, target.headers) == (
-        "ws://h/?key=s3cr3t",
-        "s3cr3t",
-        {"X-Key": "Key s3cr3t"},
-    )
+    assert (target.url, target.token) == ("ws://h/?key=s3cr3t", "s3cr3t")
+    assert target.headers == {"X-Key": "Key s3cr3t"}
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.e2e.conftest import RATE
+from tui.audio.wav import read_wav
+
 Samples = NDArray[np.int16]
+ONE_BLOCK = RATE * 20 // 1000
+
+
+def samples(path: Path) -> Samples:
+    return np.frombuffer(read_wav(path, RATE), "<i2")
 
 
 def gaps_in(heard: Samples, played: Samples, rate: int) -> list[int]:

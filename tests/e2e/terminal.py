@@ -31,10 +31,10 @@ class Terminal:
         self._size = size
         self._environment = {
             **os.environ,
+            "PYTHONPATH": str(ROOT),
             **environment,
             "OPUSAGENT_E2E": self.marker,
             "TERM": "xterm-256color",
-            "PYTHONPATH": str(ROOT),
             "LC_ALL": "C.UTF-8",
         }
         self._environment.pop("TMUX", None)
@@ -153,16 +153,9 @@ def virtual_audio(folder: Path, rate: int) -> Iterator[dict[str, str]]:
 def recorded_speaker(environment: Mapping[str, str], path: Path, rate: int) -> Iterator[None]:
     """Records the speaker to a file of raw 16-bit samples."""
     with path.open("wb") as file:
+        command = ["parec", "--device=virtual_speaker.monitor", "--format=s16le", f"--rate={rate}"]
         recorder = subprocess.Popen(
-            [
-                "parec",
-                "--device=virtual_speaker.monitor",
-                "--format=s16le",
-                f"--rate={rate}",
-                "--channels=1",
-                "--raw",
-                "--latency-msec=20",
-            ],
+            [*command, "--channels=1", "--raw", "--latency-msec=20"],
             stdout=file,
             env={**os.environ, **environment},
         )

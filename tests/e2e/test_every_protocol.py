@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import RATE
-from tests.e2e.listening import Samples, likeness
+from tests.e2e.listening import Samples, likeness, samples
 from tests.e2e.terminal import ROOT, Terminal, recorded_speaker, say
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import WavWriter, read_wav
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.timeout(240)
 
 RESPONSE = re.compile(r"response \d+( ± \d+)? ms")
 LINES = {line.name: line for line in caller_lines()}
-
-
-def samples(path: Path) -> Samples:
-    return np.frombuffer(read_wav(path, RATE), "<i2")
 
 
 def is_heard(heard: Samples, played: Samples) -> bool:

@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import RATE
-from tests.e2e.listening import Samples, gaps_in
+from tests.e2e.listening import ONE_BLOCK, gaps_in, samples
 from tests.e2e.terminal import Terminal, recorded_speaker, say
 from tui.assets import caller_lines, prompts
-from tui.audio.wav import read_wav
 
 pytestmark = pytest.mark.timeout(240)
 
 HOURS = caller_lines()[0]
-ONE_BLOCK = RATE * 20 // 1000
-
-
-def samples(path: Path) -> Samples:
-    return np.frombuffer(read_wav(path, RATE), "<i2")
 
 
 def in_order(screen: str, *texts: str) -> bool:

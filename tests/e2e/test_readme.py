@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import ROOT, Terminal
+from tui.load.processes import free_port
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("readme")]
 
@@ -103,8 +103,7 @@ def environment(
     shell("\n".join(installs), source, {**os.environ, **tools})
     home = tmp_path_factory.mktemp("home")
     places = {name: str(home / name.lower()) for name in ("HOME", *HOMES)}
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**inherited, **tools, **places}
+    return {**os.environ, **tools, **places, "PYTHONPATH": ""}  # not the source tree
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +129,7 @@ def shell(script: str, folder: Path, environment: Mapping[str, str]) -> str:
 
 def script_of(lines: list[str]) -> str:
     """Returns a script of command lines, which waits until an agent started in the background listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     script = ["set -euo pipefail", "trap 'kill $(jobs -p)' EXIT"]
     script += [f"({IN_THE_BACKGROUND[line]}) & beside=$!" for line in lines if line in IN_THE_BACKGROUND]
     for line in lines:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import RATE
-from tests.e2e.listening import gaps_in
+from tests.e2e.listening import ONE_BLOCK, gaps_in
 from tests.e2e.terminal import Terminal, recorded_speaker
 from tests.saving.events import a_session, write_now
 from tui.assets import caller_lines, prompts
@@ -17,7 +17,6 @@ from tui.models.events import SessionStarted
 from tui.saving.stereo import Channel, StereoFile
 
 pytestmark = pytest.mark.timeout(240)
-ONE_BLOCK = RATE * 20 // 1000
 
 
 def test_both_tracks_of_a_saved_session_are_heard(

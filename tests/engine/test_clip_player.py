@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -67,24 +66,19 @@ def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     return fake
 
 
-def drive(portaudio: FakeSoundDevice, story: Callable[[Desk], Coroutine[Any, Any, None]]) -> Desk:
-    async def run() -> Desk:
-        desk = Desk(portaudio)
-        try:
-            await story(desk)
-        finally:
-            await desk.player.close()
-        return desk
-
-    return asyncio.run(run())
+@pytest.fixture
+async def desk(portaudio: FakeSoundDevice) -> AsyncIterator[Desk]:
+    desk = Desk(portaudio)
+    yield desk
+    await desk.player.close()
 
 
-def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundDevice) -> None:
-    async def story(desk: Desk) -> None:
-        desk.player.play(PlayAudio(clip=4, wire=SOUND, format=PCM, start_ms=200, end_ms=700))
-        await desk.until(lambda: desk.ended)
-
-    desk = drive(portaudio, story)
+async def test_a_clip_is_heard_whole_and_the_playhead_goes_along(
+    desk: Desk, portaudio: FakeSoundDevice
+) -> None:
+    desk.player.play(PlayAudio(clip=4, wire=SOUND, format=PCM, start_ms=200, end_ms=700))
+    await desk.until(lambda: desk.ended)
+    await desk.player.close()
     assert desk.heard.strip(b"\0") in SOUND[6_400:22_400]
     assert len(desk.heard.strip(b"\0")) > 15_900
     reached = [playing.at_ms for playing in desk.reported]
@@ -94,22 +88,19 @@ def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundD
     assert portaudio.streams[-1].calls[-1] == "close"
 
 
-def test_the_newest_clip_replaces_the_previous_one_on_the_same_stream(
-    portaudio: FakeSoundDevice, tmp_path: Path
+async def test_the_newest_clip_replaces_the_previous_one_on_the_same_stream(
+    desk: Desk, portaudio: FakeSoundDevice, tmp_path: Path
 ) -> None:
     path = tmp_path / "long.wav"
     with WavWriter(path, RATE) as file:
         file.write(tone(RATE, 30))
 
-    async def story(desk: Desk) -> None:
-        desk.player.play(PlayAudio(clip=1, path=str(path)))
-        await desk.until(lambda: any(playing.at_ms > 100 for playing in desk.reported))
-        desk.player.play(PlayAudio(clip=2, path=str(path), start_ms=20_000))
-        await desk.until(lambda: desk.reported[-1].clip == 2 and desk.reported[-1].at_ms > 20_100)
-        desk.player.play(PlayAudio(clip=3))
-        await desk.until(lambda: desk.ended)
-
-    desk = drive(portaudio, story)
+    desk.player.play(PlayAudio(clip=1, path=str(path)))
+    await desk.until(lambda: any(playing.at_ms > 100 for playing in desk.reported))
+    desk.player.play(PlayAudio(clip=2, path=str(path), start_ms=20_000))
+    await desk.until(lambda: desk.reported[-1].clip == 2 and desk.reported[-1].at_ms > 20_100)
+    desk.player.play(PlayAudio(clip=3))
+    await desk.until(lambda: desk.ended)
     assert desk.reported[-1].clip == 3
     assert not any(playing.clip == 2 and playing.at_ms < 20_000 for playing in desk.reported)
     assert len(portaudio.streams) == 1
@@ -117,88 +108,74 @@ def test_the_newest_clip_replaces_the_previous_one_on_the_same_stream(
 
 
 @pytest.mark.parametrize("output", ["none", "auto"])
-def test_a_file_that_cannot_be_read_is_reported(portaudio: FakeSoundDevice, output: str) -> None:
-    async def story(desk: Desk) -> None:
-        desk.player.play(PlayAudio(path="/nowhere/audio.wav", output=output))
-        await desk.until(lambda: desk.ended)
-
-    assert drive(portaudio, story).reported[-1].problem == "/nowhere/audio.wav does not exist."
+async def test_a_file_that_cannot_be_read_is_reported(desk: Desk, output: str) -> None:
+    desk.player.play(PlayAudio(path="/nowhere/audio.wav", output=output))
+    await desk.until(lambda: desk.ended)
+    assert desk.reported[-1].problem == "/nowhere/audio.wav does not exist."
 
 
-def test_a_machine_without_sound_is_reported(
-    portaudio: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_machine_without_sound_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(devices.HIDE_VARIABLE, "1")
-
-    async def story(desk: Desk) -> None:
-        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-        await desk.until(lambda: desk.ended)
-
-    assert "PortAudio is not installed" in drive(portaudio, story).reported[-1].problem
+    desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+    await desk.until(lambda: desk.ended)
+    assert "PortAudio is not installed" in desk.reported[-1].problem
 
 
-def test_a_device_that_is_busy_disappears_or_hangs_ends_the_clip_with_a_sentence(
-    portaudio: FakeSoundDevice,
+async def test_a_device_that_is_busy_disappears_or_hangs_ends_the_clip_with_a_sentence(
+    desk: Desk, portaudio: FakeSoundDevice
 ) -> None:
-    async def story(desk: Desk) -> None:
-        portaudio.refuse = lambda rate: unavailable()
+    portaudio.refuse = lambda rate: unavailable()
+    desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+    await desk.until(lambda: desk.ended)
+    assert "in use by another program" in desk.reported[-1].problem
+
+    portaudio.refuse = lambda rate: None
+    happenings: list[tuple[Callable[[], None], str]] = [
+        (lambda: portaudio.streams[-1].end(), "Desk has disappeared"),
+        (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk is not accepting audio"),
+        (devices.refresh_devices, "Desk has disappeared"),
+    ]
+    for happens, sentence in happenings:
+        desk.reported.clear()
         desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-        await desk.until(lambda: desk.ended)
-        assert "in use by another program" in desk.reported[-1].problem
-
-        portaudio.refuse = lambda rate: None
-        happenings: list[tuple[Callable[[], None], str]] = [
-            (lambda: portaudio.streams[-1].end(), "Desk has disappeared"),
-            (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk is not accepting audio"),
-            (devices.refresh_devices, "Desk has disappeared"),
-        ]
-        for happens, sentence in happenings:
-            desk.reported.clear()
-            desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-            await desk.until(lambda: bool(desk.reported))
-            happens()
-            await desk.until(lambda: desk.ended, blocks=False)
-            assert sentence in desk.reported[-1].problem
-
-    drive(portaudio, story)
+        await desk.until(lambda: bool(desk.reported))
+        happens()
+        await desk.until(lambda: desk.ended, blocks=False)
+        assert sentence in desk.reported[-1].problem
 
 
-def test_a_clip_without_a_speaker_takes_as_long_as_it_would_play(portaudio: FakeSoundDevice) -> None:
-    async def story(desk: Desk) -> None:
-        desk.player = ClipPlayer(desk.reported.append)
-        desk.player.play(PlayAudio(wire=SOUND, format=PCM, start_ms=800, output="none"))
-        await desk.until(lambda: desk.ended)
-
-    assert drive(portaudio, story).reported[-1].at_ms == 1_000
+async def test_a_clip_without_a_speaker_takes_as_long_as_it_would_play(
+    desk: Desk, portaudio: FakeSoundDevice
+) -> None:
+    desk.player = ClipPlayer(desk.reported.append)
+    desk.player.play(PlayAudio(wire=SOUND, format=PCM, start_ms=800, output="none"))
+    await desk.until(lambda: desk.ended)
+    assert desk.reported[-1].at_ms == 1_000
     assert portaudio.streams == []
 
 
-def test_a_player_that_is_closed_while_it_opens_the_speaker_releases_it(portaudio: FakeSoundDevice) -> None:
+async def test_a_player_that_is_closed_while_it_opens_the_speaker_releases_it(
+    desk: Desk, portaudio: FakeSoundDevice
+) -> None:
     opening, open_on = threading.Event(), threading.Event()
 
     def hold_up(rate: int) -> None:
         opening.set()
         assert open_on.wait(10)
 
-    async def story(desk: Desk) -> None:
-        portaudio.refuse = hold_up
-        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-        await desk.until(opening.is_set)
-        closing = asyncio.ensure_future(desk.player.close())
-        await asyncio.sleep(0)
-        open_on.set()
-        await closing
-
-    drive(portaudio, story)
+    portaudio.refuse = hold_up
+    desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+    await desk.until(opening.is_set)
+    closing = asyncio.ensure_future(desk.player.close())
+    await asyncio.sleep(0)
+    open_on.set()
+    await closing
     assert [stream.calls[-1] for stream in portaudio.streams] == ["close"]
 
 
-def test_a_speaker_that_does_not_start_is_released(portaudio: FakeSoundDevice) -> None:
-    async def story(desk: Desk) -> None:
-        portaudio.start_failure = PortAudioError("Host error", -9999)
-        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-        await desk.until(lambda: desk.ended)
-        assert "failed to start" in desk.reported[-1].problem
-        assert portaudio.streams[0].calls == ["start", "close"]
-
-    drive(portaudio, story)
+async def test_a_speaker_that_does_not_start_is_released(desk: Desk, portaudio: FakeSoundDevice) -> None:
+    portaudio.start_failure = PortAudioError("Host error", -9999)
+    desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+    await desk.until(lambda: desk.ended)
+    assert "failed to start" in desk.reported[-1].problem
+    assert portaudio.streams[0].calls == ["start", "close"]

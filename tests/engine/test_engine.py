@@ -32,6 +32,7 @@ from tui.saving.listing import list_sessions
 from tui.saving.reading import open_session
 
 LIMIT_S = 10
+NOBODY = {"url": "ws://127.0.0.1:9/", "protocol": "audiocodes"}
 
 
 class Desk:
@@ -98,16 +99,16 @@ async def test_a_call_that_cannot_begin_is_reported_whatever_the_reason(
 
     monkeypatch.setattr(assets, "caller_lines", missing)
     async with at_a_desk() as desk:
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.call(**NOBODY)
         assert desk.errors == ["The recordings are missing from this installation."]
         monkeypatch.setattr(assets, "caller_lines", lambda: 1 / 0)
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.call(**NOBODY)
         assert desk.errors == ["The call could not be started: ZeroDivisionError: division by zero."]
 
 
 async def test_a_home_folder_that_does_not_exist_saves_nothing_and_the_call_goes_on() -> None:
     async with at_a_desk() as desk:
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes", save="~nobody-at-all/x")
+        await desk.call(**NOBODY, save="~nobody-at-all/x")
         unkept, unreachable = desk.errors
     assert unkept.startswith("The session is not being saved: Cannot write to ~nobody-at-all/x: ")
     assert "cannot be reached" in unreachable
@@ -117,9 +118,9 @@ async def test_messages_that_are_not_kept_are_reported_in_their_own_call(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with at_a_desk() as desk:
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.call(**NOBODY)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.call(**NOBODY)
         assert len(desk.errors) == 2
         assert desk.errors[0] == "Messages are no longer being stored: No such file or directory."
         assert isinstance(desk.log.events[0], e.SessionStarted)
@@ -172,7 +173,7 @@ async def test_a_call_that_is_hung_up_at_once_ends_like_any_other(silent: str) -
 async def test_another_call_takes_the_place_of_one_that_is_dialled(silent: str) -> None:
     async with at_a_desk() as desk:
         await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="auto")
-        await desk.ask_for_a_call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.ask_for_a_call(**NOBODY)
         await desk.until(lambda: bool(desk.errors))
         assert "cannot be reached" in desk.errors[0]
 
@@ -209,9 +210,7 @@ async def test_the_volume_is_kept_and_reported_at_the_start_of_the_next_call(sil
 
 
 @pytest.mark.parametrize("protocol", ["auto", "audiocodes"])
-async def test_an_agent_that_cannot_be_reached_is_a_socket_error_whatever_the_protocol(
-    protocol: str,
-) -> None:
+async def test_an_agent_that_cannot_be_reached_is_a_socket_error_whatever_the_protocol(protocol: str) -> None:
     async with at_a_desk() as desk:
         await desk.call(url="ws://127.0.0.1:9/", protocol=protocol)
         error = desk.state.fatal_error

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,19 +20,25 @@ from tui.models import events as e
 from tui.models.events import Status
 from tui.models.target import Target
 from tui.models.transcript import Utterance
+from tui.saving.listing import list_sessions
+from tui.saving.record import Outcome
 
 
-def target(agent: AgentProcess) -> Target:
-    return Target(url=agent.url("/audiocodes"), input="lines", output="none")
-
-
-def call(bridge: Bridge, agent: AgentProcess) -> None:
-    connect(bridge, target(agent))
+def target(agent: AgentProcess, **options: Any) -> Target:
+    return Target(url=agent.url("/audiocodes"), input="lines", output="none", **options)
 
 
 def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, agent: AgentProcess) -> None:
-    call(bridge, agent)
-    until(bridge, lambda: sounds(bridge))
+    bridge.trace_callbacks(True)
+    try:
+        connect(bridge, target(agent))
+        until(bridge, lambda: sounds(bridge))
+        until(bridge, lambda: any(stats.calls for stats in bridge.latest.callbacks))
+        assert "engine" in {process for process, _ in bridge.callback_stats()}
+        assert any("MessageLog.received" in stats.name for stats in bridge.latest.callbacks)
+    finally:
+        bridge.trace_callbacks(False)
+    assert not bridge.tracing_callbacks
     assert [event.number for event in bridge.log.events] == list(range(1, len(bridge.log.events) + 1))
     accepted = next(
         event
@@ -49,36 +56,58 @@ def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, 
     until(bridge, lambda: bridge.state.status is Status.ENDED)
 
 
-def test_a_second_call_starts_from_an_empty_state(bridge: Bridge, agent: AgentProcess) -> None:
-    call(bridge, agent)
+def test_a_second_call_is_a_second_session_and_starts_from_an_empty_state(
+    bridge: Bridge, agent: AgentProcess, tmp_path: Path
+) -> None:
+    connect(bridge, target(agent, save=str(tmp_path)))
     first = bridge.state.session_id
-    bridge.send(wire.Connect(target=target(agent)))
+    bridge.send(wire.Connect(target=target(agent, save=str(tmp_path))))
     until(bridge, lambda: bridge.state.session_id not in ("", first))
     until(bridge, lambda: bridge.state.status is Status.ACTIVE)
     assert isinstance(bridge.log.events[0], e.SessionStarted)
     assert bridge.log.events[0].number == 1
+    assert [summary.outcome for summary in list_sessions(tmp_path)][1:] == [Outcome.ENDED]
 
 
-def test_commands_without_a_call_do_nothing(bridge: Bridge) -> None:
+def test_without_a_call_commands_do_nothing_and_a_refused_call_is_reported_and_saved(
+    bridge: Bridge, tmp_path: Path
+) -> None:
     for command in (wire.Record(on=True), wire.HangUp(), wire.Interrupt(), wire.SendDtmf(digits="1")):
         bridge.send(command)
     bridge.send(wire.ListDevices())
     until(bridge, lambda: bridge.latest.devices is not None)
     assert bridge.log.events == []
+    unknown = Target(url="ws://127.0.0.1:9/", protocol="smoke-signals", save=str(tmp_path))
+    bridge.send(wire.Connect(target=unknown))
+    until(bridge, lambda: bridge.state.status is Status.ERROR)
+    assert bridge.state.last_error is not None
+    assert "smoke-signals" in bridge.state.last_error.message
+    until(bridge, lambda: [summary.outcome for summary in list_sessions(tmp_path)] == [Outcome.ERROR])
     assert bridge.engine.alive
 
 
-def test_the_device_list_names_the_problem_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_sent_before_the_process_runs_reach_it_and_a_missing_library_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
-    with engine_process() as bridge:
-        bridge.send(wire.ListDevices())
-        until(bridge, lambda: bridge.latest.devices is not None)
-        assert bridge.latest.devices is not None
-        assert "PortAudio" in bridge.latest.devices.problem
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    bridge.send(wire.ListDevices())
+    bridge.tick()
+    assert bridge.engine.alive
+    engine.start()
+    until(bridge, lambda: bridge.latest.devices is not None)
+    assert bridge.latest.devices is not None
+    assert "PortAudio" in bridge.latest.devices.problem
+    # What drivers print does not pile up.
+    Path(engine.log_path).write_text("underrun occurred")
+    engine.stop()
+    bridge.close()
+    assert not Path(engine.log_path).exists()
 
 
 def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> None:
-    call(bridge, agent)
+    connect(bridge, target(agent))
     bridge.send(wire.Pause(paused=True))
     time.sleep(0.5)
     bridge.tick()
@@ -94,7 +123,7 @@ def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> 
 def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
-    call(bridge, agent)
+    connect(bridge, target(agent))
     kept = Path(f"/proc/self/fd/{bridge.folder.raw._descriptor}").resolve()
     assert kept.exists()
     engine.stop()
@@ -107,11 +136,12 @@ def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
     bridge.close()
 
 
-def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> None:
+def test_an_engine_that_dies_is_an_error_on_the_screen_and_its_log_is_kept(agent: AgentProcess) -> None:
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
-    call(bridge, agent)
-    os.kill(engine.pid, signal.SIGKILL)
+    connect(bridge, target(agent))
+    Path(engine.log_path).write_text("an assertion of a driver")
+    os.kill(engine.pid, signal.SIGABRT)
     until(bridge, lambda: not bridge.engine.alive)
     bridge.tick()
     assert bridge.state.status is Status.ERROR
@@ -121,59 +151,8 @@ def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> N
     bridge.send(wire.HangUp())
     engine.stop()
     bridge.close()
-
-
-def test_an_unknown_protocol_is_reported_and_the_engine_goes_on(bridge: Bridge) -> None:
-    bridge.send(wire.Connect(target=Target(url="ws://127.0.0.1:9/", protocol="smoke-signals")))
-    until(bridge, lambda: bridge.state.last_error is not None)
-    assert bridge.state.last_error is not None
-    assert "smoke-signals" in bridge.state.last_error.message
-    assert bridge.engine.alive
-
-
-def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) -> None:
-    bridge.trace_callbacks(True)
-    try:
-        call(bridge, agent)
-        until(bridge, lambda: any(stats.calls for stats in bridge.latest.callbacks))
-        measured = {process for process, stats in bridge.callback_stats()}
-        assert "engine" in measured
-        assert any("MessageLog.received" in stats.name for stats in bridge.latest.callbacks)
-    finally:
-        bridge.trace_callbacks(False)
-    assert not bridge.tracing_callbacks
-
-
-def test_a_log_that_explains_a_failure_is_kept() -> None:
-    engine = EngineHandle().start()
-    Path(engine.log_path).write_text("an assertion of a driver")
-    os.kill(engine.pid, signal.SIGABRT)
-    engine.stop()
     assert Path(engine.log_path).exists()
     Path(engine.log_path).unlink()
-
-
-def test_what_drivers_print_does_not_pile_up() -> None:
-    engine = EngineHandle().start()
-    bridge = Bridge(engine, time.monotonic_ns)
-    bridge.send(wire.ListDevices())
-    until(bridge, lambda: bridge.latest.devices is not None)
-    Path(engine.log_path).write_text("underrun occurred")
-    engine.stop()
-    bridge.close()
-    assert not Path(engine.log_path).exists()
-
-
-def test_commands_sent_before_the_process_runs_reach_it() -> None:
-    engine = EngineHandle()
-    bridge = Bridge(engine, time.monotonic_ns)
-    bridge.send(wire.ListDevices())
-    bridge.tick()
-    assert bridge.engine.alive
-    engine.start()
-    until(bridge, lambda: bridge.latest.devices is not None)
-    engine.stop()
-    bridge.close()
 
 
 def test_an_engine_that_never_started_leaves_no_file() -> None:

@@ -58,21 +58,6 @@ def test_a_call_is_saved_completely_and_its_messages_are_read_from_the_session(
                 assert bridge.raw_message(event) == saved.raw_message(event) is not None
 
 
-def test_a_second_call_is_a_second_session(bridge: Bridge, agent: AgentProcess, tmp_path: Path) -> None:
-    call(bridge, agent, tmp_path)
-    first = bridge.state.session_id
-    target = Target(url=agent.url("/audiocodes"), input="lines", output="none", save=str(tmp_path))
-    bridge.send(wire.Connect(target=target))
-    until(bridge, lambda: bridge.state.session_id not in ("", first))
-    assert [summary.outcome for summary in list_sessions(tmp_path)][1:] == [Outcome.ENDED]
-
-
-def test_a_refused_call_is_saved_too(bridge: Bridge, tmp_path: Path) -> None:
-    bridge.send(wire.Connect(target=Target(url="ws://127.0.0.1:9/", protocol="smoke", save=str(tmp_path))))
-    until(bridge, lambda: bridge.state.status is Status.ERROR)
-    until(bridge, lambda: [summary.outcome for summary in list_sessions(tmp_path)] == [Outcome.ERROR])
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prlimit is Linux")
 def test_a_full_disk_ends_the_saving_and_not_the_call(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path
@@ -99,7 +84,7 @@ def test_a_full_disk_ends_the_saving_and_not_the_call(
         assert saved.audio is not None
 
 
-@pytest.mark.parametrize("after_s", [1.2, 2.3, 3.3])
+@pytest.mark.parametrize("after_s", [1.2, 2.8])
 def test_after_a_kill_everything_older_than_a_second_opens(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path, after_s: float
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,14 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def opened(saved: SavedSession, **options: Any) -> tuple[SavedEngine, Bridge]:
+    """Returns the engine of a session, and a bridge that has ticked once."""
+    engine = SavedEngine(saved, **options)
+    bridge = Bridge(engine, engine.now_ns)
+    bridge.tick()
+    return engine, bridge
+
+
 @pytest.fixture
 def saved(folder: Path) -> Iterator[SavedSession]:
     with open_session(folder) as saved:
@@ -35,9 +44,7 @@ def saved(folder: Path) -> Iterator[SavedSession]:
 
 def test_sound_commands_go_to_the_engine_process(saved: SavedSession) -> None:
     sound = FakeEngine()
-    engine = SavedEngine(saved, sound=sound)
-    bridge = Bridge(engine, engine.now_ns)
-    bridge.tick()
+    _, bridge = opened(saved, sound=sound)
     path = str(saved.folder / "audio.wav")
     assert sound.sent == [FindPeaks(path=path)]
     bridge.send(HangUp())
@@ -58,9 +65,7 @@ def test_sound_commands_go_to_the_engine_process(saved: SavedSession) -> None:
 
 def test_without_an_engine_process_the_rest_is_shown_and_one_notice(saved: SavedSession) -> None:
     sound = FakeEngine()
-    engine = SavedEngine(saved, sound=sound)
-    bridge = Bridge(engine, engine.now_ns)
-    bridge.tick()
+    _, bridge = opened(saved, sound=sound)
     bridge.player.play(PlayAudio(path="audio.wav"))
     sound.alive = False
     bridge.tick()
@@ -91,9 +96,7 @@ def test_what_cannot_be_read_is_reported_after_what_can(folder: Path) -> None:
     path.write_bytes(b"".join(lines)[:-10])
     (folder / "audio.wav").write_bytes(b"RIFF")
     with open_session(folder) as saved:
-        engine = SavedEngine(saved, sound=FakeEngine())
-        bridge = Bridge(engine, engine.now_ns)
-        bridge.tick()
+        engine, bridge = opened(saved, sound=FakeEngine())
         told = [event.text for event in bridge.log.events if isinstance(event, e.NoticeRaised)]
         assert any("audio.wav cannot be read" in text for text in told)
         assert any("line 4 is not an event" in text for text in told)
@@ -107,9 +110,7 @@ def test_what_cannot_be_read_is_reported_after_what_can(folder: Path) -> None:
 def test_a_session_without_events_still_reports_what_is_wrong(folder: Path) -> None:
     (folder / "events.jsonl").unlink()
     with open_session(folder) as saved:
-        engine = SavedEngine(saved, sound=FakeEngine())
-        bridge = Bridge(engine, engine.now_ns)
-        bridge.tick()
+        engine, bridge = opened(saved, sound=FakeEngine())
         assert bridge.state.notice is not None
         assert "the events are missing" in bridge.state.notice.text
         assert bridge.state.notice.of_opening
@@ -161,8 +162,6 @@ def test_how_far_a_long_session_has_been_read_is_shown(
 
 def test_a_short_session_and_a_replay_are_not_being_read(saved: SavedSession) -> None:
     for speed in (None, 1.0):
-        engine = SavedEngine(saved, speed=speed)
-        bridge = Bridge(engine, engine.now_ns)
-        bridge.tick()
+        _, bridge = opened(saved, speed=speed)
         assert bridge.latest.reading is None
         bridge.close()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.engine.test_engine import Desk, at_a_desk
+from tests.saving.saved_calls import play_pcm
 from tests.session.scripted import Peer, agent, listens
 from tests.speech.machine import install_recognizer
-from tui.assets import caller_lines
+from tui.assets import prompts
 from tui.audio.wav import read_wav
 from tui.engine import wire
 from tui.models import events as e
@@ -83,13 +83,7 @@ async def test_a_scenario_is_played_judged_and_saved_with_its_limits(tmp_path: P
 
 async def test_a_key_takes_the_call_over_and_another_gives_it_back(tmp_path: Path) -> None:
     scenario = written(tmp_path, '[[step]]\nsilence = "30s"\n[[step]]\npress = "5"\n')
-    heard: list[Peer] = []
-
-    async def listen(peer: Peer) -> None:
-        heard.append(peer)
-        await listens(peer)
-
-    async with agent(listen) as url, at_a_desk() as desk:
+    async with agent(listens) as url, at_a_desk() as desk:
         await call(desk, url, scenario, tmp_path / "saved")
         await desk.until(lambda: progress_of(desk).current == 0)
         await desk.engine.handle(wire.ChangeVolume(by=-0.1))
@@ -110,11 +104,7 @@ async def speaks(peer: Peer) -> None:
     """Accepts the call and speaks immediately."""
     await peer.accept()
     await peer.open_user_stream()
-    pcm = read_wav(caller_lines()[0].path, 16_000)
-    await peer.send({"type": "playStream.start", "streamId": "1", "mediaFormat": "raw/lpcm16"})
-    audio = base64.b64encode(pcm).decode()
-    await peer.send({"type": "playStream.chunk", "streamId": "1", "audioChunk": audio})
-    await peer.send({"type": "playStream.stop", "streamId": "1"})
+    await play_pcm(peer, "1", read_wav(prompts()["confirmed"].path, 16_000))
     await peer.stay()
 
 

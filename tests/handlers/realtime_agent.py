@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.failures import ListedReporter
+from tui.callbacks import Callback
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models.events import ToolChanged
@@ -132,6 +133,14 @@ class Agent:
         async with asyncio.timeout(HARD_LIMIT_S):
             while not self.handler.late_results:  # noqa: ASYNC110 - a counter has no event
                 await asyncio.sleep(0)
+
+    async def runs(self, functions: Mapping[str, Callback], arguments: str = "{}") -> dict[str, Any]:
+        """Registers each function and calls it once, all at the same time; returns the outputs by name."""
+        for name, function in functions.items():
+            self.handler.register_function(name, function)
+            await self.ends_item(name, arguments, call_id=name)
+        await self.idle()
+        return self.socket.outputs
 
     async def calls(self, name: str, arguments: str = "{}") -> Any:
         """Runs a complete response with one call; returns its output."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.handlers.realtime_agent import HARD_LIMIT_S, Agent
-from tui.callbacks import Callback, FailureReport, callback_tracing, default_reporter
+from tui.callbacks import FailureReport, callback_tracing, default_reporter
 from tui.callbacks.testing import MockCallback
 from tui.handlers.function_handler import NAME_LIMIT
 from tui.handlers.tools.running import ARGUMENTS_LIMIT, OUTPUT_LIMIT, TEXT_LIMIT
@@ -48,48 +48,31 @@ async def test_plain_coroutine_partial_object_and_awaitable_functions_are_all_ru
         async def __call__(self, arguments: dict[str, Any]) -> int:
             return await coroutine(arguments, 2)
 
-    functions: dict[str, Callback] = {
-        "plain": lambda arguments: arguments["n"],
-        "coroutine": coroutine,
-        "partial": functools.partial(coroutine, extra=1),
-        "object": CoroutineObject(),
-        "awaitable": lambda arguments: coroutine(arguments, 3),
-    }
-    await agent.starts_response()
-    for name, function in functions.items():
-        agent.handler.register_function(name, function)
-        await agent.ends_item(name, '{"n": 10}', call_id=name)
-    await agent.idle()
-    assert agent.socket.outputs == {
-        "plain": 10,
-        "coroutine": 10,
-        "partial": 11,
-        "object": 12,
-        "awaitable": 13,
-    }
+    outputs = await agent.runs(
+        {
+            "plain": lambda arguments: arguments["n"],
+            "coroutine": coroutine,
+            "partial": functools.partial(coroutine, extra=1),
+            "object": CoroutineObject(),
+            "awaitable": lambda arguments: coroutine(arguments, 3),
+        },
+        '{"n": 10}',
+    )
+    assert outputs == {"plain": 10, "coroutine": 10, "partial": 11, "object": 12, "awaitable": 13}
 
 
 async def test_a_coroutine_function_runs_on_the_loop_and_a_plain_one_beside_it(agent: Agent) -> None:
     async def coroutine(_: dict[str, Any]) -> str:
         return threading.current_thread().name
 
-    agent.handler.register_function("coroutine", coroutine)
-    agent.handler.register_function("plain", lambda _: threading.current_thread().daemon)
-    await agent.starts_response()
-    await agent.ends_item("coroutine", call_id="coroutine")
-    await agent.ends_item("plain", call_id="plain")
-    await agent.idle()
-    assert agent.socket.outputs == {"coroutine": threading.main_thread().name, "plain": True}
+    outputs = await agent.runs({"coroutine": coroutine, "plain": lambda _: threading.current_thread().daemon})
+    assert outputs == {"coroutine": threading.main_thread().name, "plain": True}
 
 
 async def test_calls_run_at_the_same_time(agent: Agent) -> None:
     barrier = threading.Barrier(3, timeout=HARD_LIMIT_S)
-    agent.handler.register_function("meet", lambda _: barrier.wait() >= 0)
-    await agent.starts_response()
-    for call_id in ("a", "b", "c"):
-        await agent.ends_item("meet", call_id=call_id)
-    await agent.idle()
-    assert agent.socket.outputs == {"a": True, "b": True, "c": True}
+    meet = dict.fromkeys("abc", lambda _: barrier.wait() >= 0)
+    assert await agent.runs(meet) == {"a": True, "b": True, "c": True}
 
 
 async def test_the_registry_is_a_dict_and_a_later_function_replaces_an_earlier_one(agent: Agent) -> None:
@@ -154,8 +137,7 @@ async def test_an_exception_is_answered_with_its_sentence_and_reported_once(agen
         raise LookupError("no such day")
 
     agent.handler.register_function("broken", broken)
-    await agent.starts_response()
-    for call_id in ("a", "b"):
+    for call_id in "ab":
         await agent.ends_item("broken", call_id=call_id)
     await agent.idle()
     assert agent.socket.outputs == {key: {"error": "LookupError: no such day"} for key in "ab"}
@@ -181,17 +163,15 @@ async def test_what_ends_a_program_a_thread_or_a_coroutine_is_one_more_error(age
     def stops(_: dict[str, Any]) -> None:
         raise StopIteration
 
-    functions: dict[str, Callback] = {
-        "loop": exits_on_the_loop,
-        "cancelled": awaits_what_was_cancelled,
-        "stops": stops,
-        "thread": lambda _: sys.exit(3),
-    }
-    for name, function in functions.items():
-        agent.handler.register_function(name, function)
-        await agent.ends_item(name, call_id=name)
-    await agent.idle()
-    assert agent.socket.outputs == {
+    outputs = await agent.runs(
+        {
+            "loop": exits_on_the_loop,
+            "cancelled": awaits_what_was_cancelled,
+            "stops": stops,
+            "thread": lambda _: sys.exit(3),
+        }
+    )
+    assert outputs == {
         "loop": {"error": "SystemExit: 3"},
         "cancelled": {"error": "CancelledError"},
         "stops": {"error": "RuntimeError: it raised StopIteration: "},
@@ -210,11 +190,7 @@ async def test_results_without_a_json_form_are_sent_as_text(agent: Agent) -> Non
         "cycle": cycle,
         "nothing": None,
     }
-    for name, result in results.items():
-        agent.handler.register_function(name, MockCallback(result))
-        await agent.ends_item(name, call_id=name)
-    await agent.idle()
-    assert agent.socket.outputs == {
+    assert await agent.runs({name: MockCallback(result) for name, result in results.items()}) == {
         "path": {"at": "/tmp", "tags": ["x"]},
         "object": "<class 'AttributeError'>",
         "keys": {"(1, 2)": 3},

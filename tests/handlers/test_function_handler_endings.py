@@ -9,12 +9,25 @@ from typing import Any
 import pytest
 
 from tests.handlers.realtime_agent import HARD_LIMIT_S, Agent, Gate
+from tui.callbacks import Callback
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
 from tui.handlers.tools.running import CALLS_LIMIT
 
 
 async def passed(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, HARD_LIMIT_S)
+
+
+def endless(cancelled: asyncio.Event) -> Callback:
+    """Returns a coroutine function that never returns, and sets the event when it is cancelled."""
+
+    async def wait(_: dict[str, Any]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    return wait
 
 
 # -- time limit, number of calls --
@@ -36,14 +49,7 @@ async def test_a_thread_past_the_time_limit_is_answered_for_and_its_late_result_
 async def test_a_coroutine_past_the_time_limit_is_cancelled() -> None:
     agent = Agent(time_limit_s=0.01)
     cancelled = asyncio.Event()
-
-    async def slow(_: dict[str, Any]) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
-    agent.handler.register_function("slow", slow)
+    agent.handler.register_function("slow", endless(cancelled))
     assert "TimeoutError" in (await agent.calls("slow"))["error"]
     await asyncio.wait_for(cancelled.wait(), HARD_LIMIT_S)
 
@@ -161,15 +167,8 @@ async def test_closing_cancels_what_runs_and_sends_no_result() -> None:
     agent = Agent()
     gate = Gate()
     cancelled = asyncio.Event()
-
-    async def slow(_: dict[str, Any]) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
     agent.handler.register_function("thread", gate)
-    agent.handler.register_function("coroutine", slow)
+    agent.handler.register_function("coroutine", endless(cancelled))
     await agent.starts_response()
     await agent.ends_item("thread", call_id="thread")
     await agent.ends_item("coroutine", call_id="coroutine")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
-from tests.scenario.virtual import Clock, VirtualLoop
+from tests.scenario.virtual import run
 
 
 async def play(file: Path, protocols: list[str]) -> None:
@@ -120,13 +119,5 @@ async def play(file: Path, protocols: list[str]) -> None:
         print(json.dumps({"protocol": protocol, "alone": alone, "crowd": in_crowd}), flush=True)
 
 
-def main() -> None:
-    """Makes the calls named on the command line."""
-    clock = Clock()
-    # Done before importing anything that uses the clock as a default value.
-    time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
-    VirtualLoop(clock).run_until_complete(play(Path(sys.argv[1]), sys.argv[2:]))
-
-
 if __name__ == "__main__":
-    main()
+    run(lambda: play(Path(sys.argv[1]), sys.argv[2:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.load.calls import call_record
 from tui.load.conditions import OF_A_CALL, OF_A_RUN, Criterion, figures_of_call
 from tui.load.records import CallEnding, CallRecord, TurnRecord
 from tui.load.summary import summarise
@@ -12,7 +13,7 @@ from tui.text.strict import SettingsError
 
 def call(*response_ms: float | None, outcome: CallEnding = CallEnding.COMPLETED) -> CallRecord:
     turns = [TurnRecord(1.0, each) for each in response_ms]
-    return CallRecord(call="a", worker="w", began_s=0.0, ended_s=4.0, outcome=outcome, turns=turns)
+    return call_record(length_s=4.0, outcome=outcome, turns=turns)
 
 
 @pytest.mark.parametrize(

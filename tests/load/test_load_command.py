@@ -17,6 +17,7 @@ from tui.speech.errors import SpeechError
 from tui.speech.process import SpeechProcess
 
 URL = "ws://127.0.0.1:9/pcm"
+Load = Callable[..., Result]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[LoadPlan]:
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     monkeypatch.chdir(tmp_path)
     silent_scenario(tmp_path)
 
@@ -60,17 +61,15 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     ],
 )
 def test_wrong_usage_is_one_sentence(
-    load: object, started: list[LoadPlan], options: list[str], sentence: str
+    load: Load, started: list[LoadPlan], options: list[str], sentence: str
 ) -> None:
-    assert callable(load)
     result = load(*options)
     assert result.exit_code == 2
     assert sentence in result.output
     assert started == []
 
 
-def test_a_host_that_was_allowed_once_stays_allowed(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_a_host_that_was_allowed_once_stays_allowed(load: Load, started: list[LoadPlan]) -> None:
     url = ("--url", "ws://Agent.example.com/x", "--protocol", "pcm")
     assert load(*url, "--allow-host", "agent.example.com").exit_code == 0
     assert load(*url).exit_code == 0
@@ -79,9 +78,8 @@ def test_a_host_that_was_allowed_once_stays_allowed(load: object, started: list[
 
 
 def test_too_few_open_files_are_found_before_the_start(
-    load: object, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
+    load: Load, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert callable(load)
     set_to: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1_024))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
@@ -96,15 +94,13 @@ def test_too_few_open_files_are_found_before_the_start(
 
 
 def test_without_the_extra_the_command_to_install_it_is_shown(
-    load: object, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
+    load: Load, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert callable(load)
     monkeypatch.setattr("tui.cli.load.find_spec", lambda _: None)
     assert "pip install 'opusagent-tui[load]'" in load("--url", URL).output
 
 
-def test_options_become_those_of_locust(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_options_become_those_of_locust(load: Load, started: list[LoadPlan]) -> None:
     options = ("--users", "200", "--spawn-rate", "5", "--run-time", "1h30m", "--protocol", "pcm")
     assert load("--url", URL, *options, "--", "--csv", "out").exit_code == 0
     text = " ".join(arguments(started[0]))
@@ -113,8 +109,7 @@ def test_options_become_those_of_locust(load: object, started: list[LoadPlan]) -
         assert part in text
 
 
-def test_workers_are_processes_that_work_for_the_first(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_workers_are_processes_that_work_for_the_first(load: Load, started: list[LoadPlan]) -> None:
     assert load("--url", URL, "--protocol", "pcm", "--workers", "2").exit_code == 0
     assert [plan.role for plan in started] == [Role.MASTER, Role.WORKER, Role.WORKER]
     assert len({plan.master_port for plan in started}) == 1
@@ -122,8 +117,7 @@ def test_workers_are_processes_that_work_for_the_first(load: object, started: li
     assert "--users" not in arguments(started[1])
 
 
-def test_master_and_worker_on_different_machines(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_master_and_worker_on_different_machines(load: Load, started: list[LoadPlan]) -> None:
     assert load("--url", URL, "--protocol", "pcm", "--master", "--workers", "3").exit_code == 0
     assert load("--url", URL, "--protocol", "pcm", "--worker", "--master-host", "10.0.0.5").exit_code == 0
     master, worker = started
@@ -131,8 +125,7 @@ def test_master_and_worker_on_different_machines(load: object, started: list[Loa
     assert "--worker --master-host 10.0.0.5 --master-port 5557" in " ".join(arguments(worker))
 
 
-def test_calls_are_saved_only_if_asked(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_calls_are_saved_only_if_asked(load: Load, started: list[LoadPlan]) -> None:
     for options in ((), ("--keep", "1%"), ("--keep-if", "failed", "--keep-if", "response > 2s")):
         assert load("--url", URL, "--protocol", "pcm", *options).exit_code == 0
     assert [bool(plan.target.save) for plan in started] == [False, True, True]
@@ -140,17 +133,15 @@ def test_calls_are_saved_only_if_asked(load: object, started: list[LoadPlan]) ->
 
 
 def test_secrets_are_not_in_arguments(
-    load: object, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
+    load: Load, started: list[LoadPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert callable(load)
     monkeypatch.setenv("LOAD_TOKEN", "sesame-open-9")
     assert load("--url", URL, "--protocol", "pcm", "--token-env", "LOAD_TOKEN").exit_code == 0
     assert started[0].target.token == "sesame-open-9"
     assert "sesame" not in " ".join(arguments(started[0])) + repr(started[0])
 
 
-def test_the_canary_is_a_process_whose_calls_are_saved(load: object, started: list[LoadPlan]) -> None:
-    assert callable(load)
+def test_the_canary_is_a_process_whose_calls_are_saved(load: Load, started: list[LoadPlan]) -> None:
     assert load("--url", URL, "--protocol", "pcm", "--canary").exit_code == 0
     crowd, canary = started
     assert (crowd.role, canary.role) == (Role.ALONE, Role.CANARY)
@@ -160,7 +151,7 @@ def test_the_canary_is_a_process_whose_calls_are_saved(load: object, started: li
 
 
 def test_sentences_are_spoken_once_before_the_start(
-    load: Callable[..., Result], started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Load, started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_scenario(tmp_path)
     (tmp_path / "silent.call.toml").write_text('[[step]]\nsay = "I would like a room."\n' * 2)
@@ -178,7 +169,7 @@ def test_sentences_are_spoken_once_before_the_start(
 
 
 def test_a_sentence_that_cannot_be_spoken_is_refused_before_the_start(
-    load: Callable[..., Result], started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Load, started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "silent.call.toml").write_text('[[step]]\nsay = "I would like a room."\n')
 

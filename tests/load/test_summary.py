@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.load.calls import call_record, refused_record
 from tui.load.canary import read_records
 from tui.load.levels import knee_of, levels_of
 from tui.load.output import lines_of_summary, verdict_on_capacity, words_of_drift
@@ -57,13 +58,12 @@ def ramp(
             turns.append(TurnRecord(START_S + at_s, value, late_ms(worker)))
             at_s += 5
         records.append(
-            CallRecord(
-                call=call,
+            call_record(
+                call,
+                START_S + number,
+                end_s - number,
                 worker=worker,
-                began_s=START_S + number,
                 active_s=START_S + number + 0.05,
-                ended_s=START_S + end_s,
-                outcome=CallEnding.COMPLETED,
                 connect_ms=12.0,
                 greeting_ms=300.0,
                 turns=turns,
@@ -76,21 +76,9 @@ def limited_at(limit: int) -> Callable[[int, float], float]:
     return lambda calls, _: 600.0 if calls <= limit else 1_200.0
 
 
-def failed(number: int, reason: str, kind: str = "socket refused") -> list[Record]:
-    at_s = START_S + number
-    call = f"refused-{number}"
-    return [
-        CallBegan(call, "worker 0", at_s),
-        CallRecord(
-            call=call,
-            worker="worker 0",
-            began_s=at_s,
-            ended_s=at_s + 0.1,
-            outcome=CallEnding.FAILED,
-            kind=kind,
-            reason=reason,
-        ),
-    ]
+def failed(number: int, reason: str) -> list[Record]:
+    at_s, call = START_S + number, f"refused-{number}"
+    return [CallBegan(call, "worker 0", at_s), refused_record(call, at_s, reason, worker="worker 0")]
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +247,7 @@ def test_the_warm_up_is_counted_and_left_out() -> None:
 
 
 def test_calls_that_were_stopped_are_no_failures() -> None:
-    record = CallRecord(
-        call="a",
-        worker="w",
-        began_s=START_S,
-        ended_s=START_S + 1,
-        outcome=CallEnding.STOPPED,
-        connect_ms=5.0,
-    )
+    record = call_record(began_s=START_S, outcome=CallEnding.STOPPED, connect_ms=5.0)
     summary = summarise([CallBegan("a", "w", START_S), record])
     assert (summary.stopped, summary.failed, summary.set_up_tried) == (1, 0, 0)
     assert summary.figures["failed"] is None
@@ -324,15 +305,7 @@ def test_ticks_are_few_and_reach_the_most(most: float) -> None:
 
 def canary_call(at_s: float, *response_ms: float, late_ms: float = 0.0, folder: str = "") -> CallRecord:
     turns = [TurnRecord(START_S + at_s + 1, each, late_ms) for each in response_ms]
-    return CallRecord(
-        call="canary",
-        worker="canary",
-        began_s=START_S + at_s,
-        ended_s=START_S + at_s + 5,
-        outcome=CallEnding.COMPLETED,
-        turns=turns,
-        folder=folder,
-    )
+    return call_record("canary", START_S + at_s, 5, worker="canary", turns=turns, folder=folder)
 
 
 def test_the_canary_is_compared_with_itself_alone(limited: Summary) -> None:

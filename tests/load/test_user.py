@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import locust
@@ -15,12 +14,13 @@ from locust.event import Events
 from locust.rpc.protocol import Message
 from locust.runners import STATE_MISSING, STATE_RUNNING, WorkerNode
 
+from tests.load.calls import call_record, refused_record
 from tests.load.serving import serving, short_scenario
 from tui.load import VoiceUser
 from tui.load.board import Board
 from tui.load.caller import CallerScript, outcome_of
 from tui.load.processes import free_port
-from tui.load.records import CallAccepted, CallBegan, CallEnding, CallRecord, Record, TurnRecord, encode
+from tui.load.records import CallAccepted, CallBegan, CallEnding, Record, TurnRecord, encode
 from tui.load.summary import Summary
 from tui.load.user import board_of, figures_to_report, prepare
 from tui.models.target import Target
@@ -62,6 +62,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield Run(environment, board, summary)
 
 
+def user_class(folder: Path) -> type[VoiceUser]:
+    """Returns a class as in a locustfile, whose agent does not exist."""
+
+    class Far(VoiceUser):
+        scenario = str(short_scenario(folder))
+        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
+        weight = 3
+
+    return Far
+
+
 def test_every_call_is_accounted_for(run: Run) -> None:
     summary = run.summary
     assert summary.calls == summary.completed + summary.failed + summary.stopped
@@ -89,17 +100,8 @@ def test_the_response_is_measured_from_what_was_heard(run: Run) -> None:
 
 
 def test_what_locust_is_told_of_a_late_or_failed_call() -> None:
-    def reported(**fields: object) -> list[tuple[str, bool]]:
-        record = CallRecord(
-            **{  # type: ignore[arg-type]  # of which only some are needed
-                "call": "a",
-                "worker": "w",
-                "began_s": 0.0,
-                "ended_s": 1.0,
-                "outcome": CallEnding.COMPLETED,
-                **fields,
-            }
-        )
+    def reported(**fields: Any) -> list[tuple[str, bool]]:
+        record = call_record(**fields)
         return [(name, error is not None) for name, _, error in figures_to_report(record)]
 
     turns = [TurnRecord(1.0, 500.0), TurnRecord(2.0, 500.0, late_ms=40.0), TurnRecord(3.0, None)]
@@ -115,15 +117,6 @@ def test_what_locust_is_told_of_a_late_or_failed_call() -> None:
     assert reported(outcome=CallEnding.STOPPED) == []
 
 
-def test_the_package_imports_no_locust_and_the_command_none_either() -> None:
-    code = (
-        "import sys, tui.load, tui.cli.main, tui.load.plan, tui.load.conditions, tui.load.processes\n"
-        "print([name for name in ('locust', 'gevent', 'flask', 'zmq') if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert ran.stdout.strip() == "[]"
-
-
 def test_a_class_without_a_scenario_is_refused_with_a_sentence() -> None:
     class Nobody(VoiceUser):
         pass
@@ -133,30 +126,20 @@ def test_a_class_without_a_scenario_is_refused_with_a_sentence() -> None:
 
 
 def test_a_locustfile_may_have_classes_of_its_own(tmp_path: Path) -> None:
-    path = short_scenario(tmp_path)
-
-    class Other(VoiceUser):
-        scenario = str(path)
-        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
-        weight = 3
-
-    script = Other.script()
+    script = user_class(tmp_path).script()
     assert (script.scenario.name, list(script.lines)) == ("short", ["word.wav"])
-    assert not Other.abstract
+    assert not user_class(tmp_path).abstract
 
 
 def test_what_calls_need_is_loaded_before_a_worker_reports_itself_ready(tmp_path: Path) -> None:
-    path = short_scenario(tmp_path)
     loaded: list[str] = []
 
-    class Slow(VoiceUser):
-        scenario = str(path)
-        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
-
+    class Slow(user_class(tmp_path)):  # type: ignore[misc]
         @classmethod
         def script(cls) -> CallerScript:
             loaded.append(cls.__name__)
-            return super().script()
+            script: CallerScript = super().script()
+            return script
 
     locust.events.init_command_line_parser.fire(parser=None)  # the last event before a worker connects
     assert loaded == ["Slow"]
@@ -169,13 +152,7 @@ def test_what_calls_need_is_loaded_before_a_worker_reports_itself_ready(tmp_path
 
 @pytest.mark.parametrize(("state", "ends"), [(STATE_MISSING, True), (STATE_RUNNING, False)])
 def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool) -> None:
-    path = short_scenario(tmp_path)
-
-    class Far(VoiceUser):
-        scenario = str(path)
-        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
-
-    environment = Environment(user_classes=[Far], events=Events())
+    environment = Environment(user_classes=[user_class(tmp_path)], events=Events())
     runner = environment.create_master_runner("127.0.0.1", free_port())
     prepare(environment)
     board = board_of(environment)
@@ -191,18 +168,7 @@ def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool)
 def test_a_run_that_is_refused_ends_only_if_no_call_is_in_progress(accepted: bool) -> None:
     runner = Environment(user_classes=[], events=Events()).create_local_runner()
     board = Board(runner, show=lambda snapshot: None)
-    refused = [
-        CallRecord(
-            call=f"w-{number}",
-            worker="w",
-            began_s=1.0,
-            ended_s=1.1,
-            outcome=CallEnding.FAILED,
-            kind="socket refused",
-            reason="The agent is full.",
-        )
-        for number in range(5)
-    ]
+    refused = [refused_record(f"w-{number}", 1.0, "The agent is full.") for number in range(5)]
     in_progress: list[Record] = [CallBegan("w-9", "w", 1.0), *([CallAccepted("w-9")] if accepted else [])]
     board.take_message(runner.environment, Message("records", encode([*in_progress, *refused]), "w"))
     board.end_if_due()

@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
+
 from tests.builders import MS, begins, heard, loss, message, numbered, played, plays, said, started, status
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
@@ -19,10 +21,6 @@ GREETING_MS, QUESTION_MS, ANSWER_MS, LENGTH_MS = 300, 3_000, 6_500, 10_000
 HOSTILE = "</script><script>window.hacked = 1</script> \u202egnp.exe \x1b[31m <b>bold</b> &amp; \ud800"
 GREETING = "Hello."
 QUESTION = f"Yes. {HOSTILE}"
-
-
-def _recorded(path: Path) -> bytes:
-    return read_wav(path, RATE)
 
 
 def _agent_says(reply: str, text: str, at_ms: float, pcm: bytes) -> list[e.SessionEvent]:
@@ -40,7 +38,7 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
     """Returns the events of a call with hostile words, a tool call, a finding, an error and a loss."""
     s = e.Status
     raw = json.dumps({"type": "hello", "text": HOSTILE}).encode()
-    hello = message("hello", at_ms=30, size_bytes=len(raw))
+    hello = msgspec.structs.replace(message("hello", at_ms=30, size_bytes=len(raw)), offset=0)
     edges = [
         e.SpeechEdge(
             at_ns=int(at_ms * MS),
@@ -73,13 +71,7 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
         status(s.ENDING, s.ENDED, LENGTH_MS, HOSTILE),
     ]
     ordered = numbered(listed)
-    return [*ordered[:3], raw, msg_at(ordered[3]), *ordered[4:]]
-
-
-def msg_at(event: e.SessionEvent) -> e.SessionEvent:
-    """Returns the message event with the offset of the only raw message."""
-    assert isinstance(event, e.MessageLogged)
-    return e.MessageLogged(**{name: getattr(event, name) for name in event.__struct_fields__} | {"offset": 0})
+    return [*ordered[:3], raw, *ordered[3:]]
 
 
 def save_call(parent: Path) -> Path:
@@ -88,8 +80,8 @@ def save_call(parent: Path) -> Path:
 
 
 async def _save(parent: Path) -> Path:
-    greeting, answer = (_recorded(prompts()[name].path) for name in ("confirmed", "listening"))
-    question = _recorded(next(line for line in caller_lines() if line.name == "yes").path)
+    greeting, answer = (read_wav(prompts()[name].path, RATE) for name in ("confirmed", "listening"))
+    question = read_wav(next(line for line in caller_lines() if line.name == "yes").path, RATE)
     target = Target(url="ws://127.0.0.1:9/audiocodes", title="demo", save=str(parent), protocol="audiocodes")
     now_ms = 0.0
     fold = MetricsFold()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
-import sys
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,16 +15,11 @@ from hypothesis import strategies as st
 
 from tests.saving.events import a_session, write_now
 from tui.audio.formats import AudioFormat, Encoding
+from tui.models.log.marks import Marking
 from tui.models.target import Target
-from tui.saving.deleting import (
-    delete_session,
-    delete_sessions,
-    find_to_delete,
-    is_own,
-    retain,
-    superfluous,
-)
+from tui.saving.deleting import delete_session, delete_sessions, find_to_delete, is_own, retain, superfluous
 from tui.saving.folders import NAME_TIME
+from tui.saving.marks_file import append_marking
 from tui.saving.reading import open_session
 from tui.saving.record import SESSION_FILES, SavedSessionError
 from tui.saving.writer import SessionWriter
@@ -218,9 +210,7 @@ def _is_ours_by_hand(folder: Path) -> bool:
     limits=st.sampled_from([(None, 0), (0.0, None), (1.0, 1)]),
 )
 def test_nothing_foreign_ever_changes(
-    tree: dict[str, dict[str, tuple[str, str]]],
-    words: list[str],
-    limits: tuple[float | None, int | None],
+    tree: dict[str, dict[str, tuple[str, str]]], words: list[str], limits: tuple[float | None, int | None]
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
         outside = make(Path(root) / "outside", precious="x", session_json=OURS)
@@ -243,47 +233,28 @@ def test_nothing_foreign_ever_changes(
 
 # -- the list of files --
 
-_watched: list[Path] = []
-_written: set[str] = set()
 
+async def test_every_file_that_is_written_is_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: set[str] = set()
+    replace = Path.replace
 
-def _note_writes(event: str, details: tuple[object, ...]) -> None:
-    """Audit hook that records the names that this process opens for writing, or renames to, in a watched folder."""
-    if not _watched or event not in ("open", "os.rename", "os.link", "os.mkdir", "os.symlink"):
-        return
-    path = details[1] if event in ("os.rename", "os.link", "os.symlink") else details[0]
-    if event == "open" and not (isinstance(details[2], int) and details[2] & (os.O_WRONLY | os.O_RDWR)):
-        return
-    if isinstance(path, str | Path) and Path(path).parent in _watched:
-        _written.add(Path(path).name)
+    def noted(path: Path, target: Path) -> Path:
+        written.add(path.name)
+        return replace(path, target)
 
-
-@pytest.fixture
-def written() -> Iterator[set[str]]:
-    """Yields the names written to in the folders of `_watched`."""
-    _written.clear()
-    yield _written
-    _watched.clear()
-
-
-async def test_every_file_that_is_written_is_in_the_list(tmp_path: Path, written: set[str]) -> None:
-    sys.addaudithook(_note_writes)
+    monkeypatch.setattr(Path, "replace", noted)
     writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), pytest.fail)
-    # The folder was created before it was watched, so its current files are included as well.
-    written |= {path.name for path in writer.folder.iterdir()}
-    _watched.append(writer.folder)
+    writer.append(b"raw")
     for event in a_session():
-        if isinstance(event, bytes):
-            writer.append(event)
-        else:
-            writer.take(event)
+        writer.take(event)
     writer.user_format(AudioFormat(Encoding.PCM16, 16_000))
     writer.user_sent(1_020_000_000, bytes(range(64)) * 10, 16_000)
     await writer.close()
+    append_marking(writer.folder, Marking(4, marked=True))
     written |= {path.name for path in writer.folder.iterdir()}
-    assert {"session.json", "session.json.part", "events.jsonl", "audio.wav"} <= written
-    assert written <= set(SESSION_FILES)
-    assert stat.S_IMODE((writer.folder / "session.json").stat().st_mode) == 0o600
+    assert written == set(SESSION_FILES)
 
 
 # -- limits --
@@ -305,12 +276,9 @@ def test_folders_of_others_are_neither_counted_nor_deleted(folders: list[Path], 
     assert (len(list(app.iterdir())), len(list(logs.iterdir()))) == (2, 2)
 
 
-def test_without_a_setting_nothing_is_deleted(folders: list[Path], tmp_path: Path) -> None:
+def test_old_sessions_are_deleted_and_reported_in_one_line(folders: list[Path], tmp_path: Path) -> None:
     assert retain(tmp_path, keep_days=None, keep_count=None) == ""
     assert left(folders) == [50, 40, 10, 0]
-
-
-def test_old_sessions_are_deleted_and_reported_in_one_line(folders: list[Path], tmp_path: Path) -> None:
     report = retain(tmp_path, keep_days=30, keep_count=None)
     assert left(folders) == [10, 0]
     assert report.startswith("Deleted 2 saved sessions beyond the limits in [sessions] of the settings: ")

@@ -35,10 +35,6 @@ def test_sessions_are_found_by_name_beginning_title_or_age(parent: Path, said: s
     assert find_session(Path("/nowhere"), parent / said) == parent / found
 
 
-def test_an_existing_path_is_returned_unchanged(parent: Path) -> None:
-    assert find_session(Path("/nowhere"), parent / NAMES[0]) == parent / NAMES[0]
-
-
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [("2026-11-22", "matches 2 sessions"), ("other", "No session other in")],

@@ -68,12 +68,8 @@ def test_sessions_are_listed_newest_first_and_filtered(tmp_path: Path) -> None:
     assert names(tmp_path, errors=False) == ["2 beta", "1 alpha"]
     assert names(tmp_path, min_duration_s=4.9) == ["2 beta", "1 alpha"]
     newest = list_sessions(tmp_path)[0]
-    assert (newest.outcome, newest.reason, newest.errors, newest.duration_s) == (
-        Outcome.ERROR,
-        "it broke",
-        1,
-        1.0,
-    )
+    assert (newest.outcome, newest.reason) == (Outcome.ERROR, "it broke")
+    assert (newest.errors, newest.duration_s) == (1, 1.0)
     assert newest.started == NOW
     assert total_size(tmp_path) == sum(summary.size_bytes for summary in list_sessions(tmp_path)) > 0
 
@@ -131,7 +127,5 @@ def test_a_session_that_may_not_be_looked_into_is_listed(
     assert list_sessions(tmp_path) == []
     monkeypatch.setattr("tui.saving.folders.os.access", lambda path, mode: False)
     (summary,) = list_sessions(tmp_path)
-    assert (summary.name, summary.problem[:27]) == (
-        "2026-11-22T07-41-25Z demo",
-        "session.json cannot be read",
-    )
+    assert summary.name == "2026-11-22T07-41-25Z demo"
+    assert summary.problem.startswith("session.json cannot be read")

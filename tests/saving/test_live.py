@@ -20,7 +20,6 @@ from tui.models import events as e
 from tui.models.events import Status
 from tui.models.sound.lines import line_of
 from tui.models.turns.metrics import SessionMetrics
-from tui.saving.record import Outcome
 from tui.saving.remeasure import remeasure, speech_edges
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -241,26 +240,6 @@ async def test_without_audio_the_call_is_saved_without_any_audio(tmp_path: Path)
         assert remeasure(saved) == held.session.state.metrics
 
 
-def test_the_screen_opens_a_saved_session_through_its_bridge(conversation: Conversation) -> None:
-    events = conversation.events
-    with only_session(conversation.folder) as saved:
-        engine = SavedEngine(saved)
-        bridge = Bridge(engine, engine.now_ns)
-        while not engine.finished:
-            bridge.tick()
-        assert bridge.log.events == events
-        assert bridge.state.status is Status.ENDED
-        assert bridge.clock_ns() == max(event.at_ns for event in events)
-        accepted = next(
-            event for event in conversation.of(e.MessageLogged) if event.kind == "session.accepted"
-        )
-        raw = bridge.raw_message(accepted)
-        assert raw is not None
-        assert b"session.accepted" in raw
-        bridge.close()
-        assert saved.outcome == Outcome.ENDED
-
-
 def test_a_saved_session_replays_at_any_speed(conversation: Conversation) -> None:
     events = conversation.events
     now_ns = 0
@@ -283,6 +262,10 @@ def test_a_saved_session_replays_at_any_speed(conversation: Conversation) -> Non
         bridge.tick()
         assert bridge.log.events == events
         assert not head.playing
+
+        assert bridge.state.reason == "hung up"
+        accepted = next(each for each in conversation.of(e.MessageLogged) if each.kind == "session.accepted")
+        assert b"session.accepted" in (bridge.raw_message(accepted) or b"")
 
         head.seek(middle_ns)
         bridge.tick()

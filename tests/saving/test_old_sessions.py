@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from click.testing import CliRunner
 
 from tui.cli.main import cli
 from tui.models import events as e
-from tui.models.log.event_log import EventLog
-from tui.models.log.export import Export, ExportFormat, everything
 from tui.models.log.marks import Marking
 from tui.report.content import read_content
 from tui.report.page import render
@@ -134,27 +131,12 @@ def test_the_commands_read_them(parent: Path) -> None:
     assert figures.startswith("response time 907 ms, 669 ms; sent 10.0 s, received 8.1 s")
 
 
-def test_marks_made_now_are_kept_listed_and_do_not_change_the_session(parent: Path) -> None:
+def test_marks_made_now_are_listed_and_do_not_change_the_session(parent: Path) -> None:
     before = (parent / TWILIO / "session.json").read_bytes()
-    append_marking(parent / TWILIO, Marking(12, marked=True))
-    append_marking(parent / TWILIO, Marking(12, note="slow here"))
-    newer, older = list_sessions(parent)
-    assert (newer.marks, newer.notes, older.marks, older.notes) == (1, 1, 0, 0)
+    append_marking(parent / TWILIO, Marking(12, marked=True, note="slow here"))
     listed = CliRunner().invoke(cli, ["sessions", "--save", str(parent)])
-    assert "(1 mark, 1 note)" in listed.stdout
+    assert listed.stdout.count("(1 mark, 1 note)") == 1
     assert (parent / TWILIO / "session.json").read_bytes() == before
-
-
-def test_events_are_exported_with_their_messages(audiocodes: SavedSession, tmp_path: Path) -> None:
-    log = EventLog()
-    for event in audiocodes.events():
-        log.apply(event)
-    path = tmp_path / "events.jsonl"
-    report = Export(log, everything, path, ExportFormat.JSONL, raw=audiocodes.raw_message).run()
-    assert (report.events, report.missing) == (186, 0)
-    exported = [json.loads(line) for line in path.read_text().splitlines()]
-    started = next(line for line in exported if line.get("kind") == "userStream.started")
-    assert json.loads(started["raw"])["type"] == "userStream.started"
 
 
 def test_the_report_has_turns_transcript_and_sound(audiocodes: SavedSession, twilio: SavedSession) -> None:

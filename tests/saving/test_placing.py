@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ BLOCK_NS = 20_000_000
 ORIGIN_NS = 5_000_000_000
 
 
-def loud(blocks: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
+
+
+def loud(blocks: int) -> Samples:
     return (np.arange(blocks * BLOCK) % 9_000 + 1_000).astype("<i2")
 
 
@@ -32,6 +36,12 @@ class Laid:
     def finish(self) -> None:
         self.put(self.placer.finish())
 
+    def lay(self, sound: Samples, start_ns: Callable[[int], int]) -> None:
+        """Feeds a whole sound, each block at the time that ``start_ns`` returns for its index."""
+        for index, block in enumerate(blocks_of(sound)):
+            self.feed(ORIGIN_NS + start_ns(index), block)
+        self.finish()
+
     def put(self, placed: object) -> None:
         for frame, pcm in placed:  # type: ignore[attr-defined]
             samples = np.frombuffer(pcm, "<i2")
@@ -39,15 +49,13 @@ class Laid:
             self.track[frame : frame + len(samples)] = samples
 
 
-def blocks_of(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[bytes]:
+def blocks_of(samples: Samples) -> list[bytes]:
     return [samples[at : at + BLOCK].tobytes() for at in range(0, len(samples), BLOCK)]
 
 
 def test_blocks_are_placed_at_their_times() -> None:
     laid, sound = Laid(), loud(50)
-    for index, block in enumerate(blocks_of(sound)):
-        laid.feed(ORIGIN_NS + 1_000_000_000 + index * BLOCK_NS, block)
-    laid.finish()
+    laid.lay(sound, lambda index: 1_000_000_000 + index * BLOCK_NS)
     assert np.array_equal(laid.track[RATE : RATE + len(sound)], sound)
     assert not laid.track[:RATE].any()
 
@@ -70,10 +78,7 @@ def test_jitter_neither_separates_nor_moves_samples(seed: int) -> None:
 
 def test_a_gap_keeps_its_length() -> None:
     laid, sound = Laid(), loud(100)
-    for index, block in enumerate(blocks_of(sound)):
-        gap_ns = 370_000_000 if index >= 50 else 0
-        laid.feed(ORIGIN_NS + index * BLOCK_NS + gap_ns, block)
-    laid.finish()
+    laid.lay(sound, lambda index: index * BLOCK_NS + (370_000_000 if index >= 50 else 0))
     half = 50 * BLOCK
     resumed = half + RATE * 370 // 1000
     assert np.array_equal(laid.track[:half], sound[:half])
@@ -88,9 +93,7 @@ def test_drift_is_corrected_in_silence_and_never_within_a_word(parts_per_million
     word, pause = loud(40), np.zeros(10 * BLOCK, "<i2")
     sound = np.concatenate([np.concatenate([word, pause])] * 60)
     block_ns = BLOCK_NS * (1 + parts_per_million / 1e6)
-    for index, block in enumerate(blocks_of(sound)):
-        laid.feed(ORIGIN_NS + BLOCK_NS + round(index * block_ns), block)
-    laid.finish()
+    laid.lay(sound, lambda index: BLOCK_NS + round(index * block_ns))
     track = laid.track.tobytes()
     at = 0
     for number in range(60):
@@ -103,9 +106,7 @@ def test_drift_is_corrected_in_silence_and_never_within_a_word(parts_per_million
 
 def test_a_primed_device_takes_two_blocks_at_once_and_is_placed_by_its_pace() -> None:
     laid, sound = Laid(), loud(60)
-    for index, block in enumerate(blocks_of(sound)):
-        laid.feed(ORIGIN_NS + BLOCK_NS * 5 + max(index - 1, 0) * BLOCK_NS, block)
-    laid.finish()
+    laid.lay(sound, lambda index: (5 + max(index - 1, 0)) * BLOCK_NS)
     first = int(np.flatnonzero(laid.track)[0])
     assert first == 4 * BLOCK
     assert np.array_equal(laid.track[first : first + len(sound)], sound)
@@ -124,16 +125,12 @@ def test_another_rate_is_resampled_and_stays_in_time() -> None:
 
 def test_cut_audio_makes_room_for_the_next_reply() -> None:
     laid = Laid()
-    for index, block in enumerate(blocks_of(loud(20))):
-        laid.feed(ORIGIN_NS + index * BLOCK_NS + 130_000_000, block)
-    laid.finish()
+    laid.lay(loud(20), lambda index: index * BLOCK_NS + 130_000_000)
     frame = laid.placer.cut(ORIGIN_NS + 300_000_000)
     assert frame == RATE * 3 // 10
     laid.track[frame:] = 0
     again = loud(5)
-    for index, block in enumerate(blocks_of(again)):
-        laid.feed(ORIGIN_NS + 310_000_000 + index * BLOCK_NS, block)
-    laid.finish()
+    laid.lay(again, lambda index: 310_000_000 + index * BLOCK_NS)
     at = RATE * 31 // 100
     assert np.array_equal(laid.track[at : at + len(again)], again)
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -32,12 +30,12 @@ def edit(folder: Path, **changes: object) -> None:
 def spoil(folder: Path, number: int, line: bytes) -> None:
     path = folder / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[number - 1] = line
+    lines[number - 1] = line + b"\n"
     path.write_bytes(b"".join(lines))
 
 
 def a_message(member: bytes) -> bytes:
-    return b'{"event":"message","number":3,"at_ns":1,"direction":"sent","kind":"x",' + member + b"}\n"
+    return b'{"event":"message","number":3,"at_ns":1,"direction":"sent","kind":"x",' + member + b"}"
 
 
 @pytest.mark.parametrize("name", ["", "session.json", "events.jsonl", "messages.bin"])
@@ -56,27 +54,27 @@ def test_a_path_without_a_session_is_reported(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    "line",
     [
-        (b"\xff\xfe\n", "line 3 is not an event"),
-        (b'{"event":"from the future","at_ns":1}\n', "line 3 is not an event"),
-        (b"[" * 100_000 + b"\n", "line 3 is not an event"),
-        (b"\n", "line 3 is not an event"),
-        (b'{"event":"notice","at_ns":1,"text":"\x1b[2J"}\n', "line 3 is not an event"),
-        (b'{"event":"notice","number":3}\n', "line 3 is not an event"),
-        (b'{"event":"notice","number":3,"at_ns":9223372036854775808,"text":""}\n', "line 3 is not an event"),
-        (b'{"event":"notice","number":9223372036854775808,"at_ns":1,"text":""}\n', "line 3 is not an event"),
-        (a_message(b'"size_bytes":9223372036854775807'), "line 3 is not an event"),
-        (a_message(b'"size_bytes":-1'), "line 3 is not an event"),
-        (a_message(b'"offset":1267650600228229401496703205376'), "line 3 is not an event"),
-        (a_message(b'"kept_bytes":1267650600228229401496703205376'), "line 3 is not an event"),
+        b"\xff\xfe",
+        b'{"event":"from the future","at_ns":1}',
+        b"[" * 100_000,
+        b"",
+        b'{"event":"notice","at_ns":1,"text":"\x1b[2J"}',
+        b'{"event":"notice","number":3}',
+        b'{"event":"notice","number":3,"at_ns":9223372036854775808,"text":""}',
+        b'{"event":"notice","number":9223372036854775808,"at_ns":1,"text":""}',
+        a_message(b'"size_bytes":9223372036854775807'),
+        a_message(b'"size_bytes":-1'),
+        a_message(b'"offset":1267650600228229401496703205376'),
+        a_message(b'"kept_bytes":1267650600228229401496703205376'),
     ],
 )
-def test_a_corrupt_line_is_named_and_skipped(folder: Path, line: bytes, says: str) -> None:
+def test_a_corrupt_line_is_named_and_skipped(folder: Path, line: bytes) -> None:
     spoil(folder, 3, line)
     with open_session(folder) as saved:
         assert list(saved.written_events()) == [event for event in a_session() if event.number != 3]
-        assert any(says in problem for problem in saved.problems)
+        assert any("line 3 is not an event" in problem for problem in saved.problems)
         assert "events.jsonl: events 3 are missing." in saved.problems
         assert all("\x1b" not in problem for problem in saved.problems)
 
@@ -151,18 +149,20 @@ def test_a_corrupt_track_is_named(folder: Path, content: bytes) -> None:
 
 
 def test_a_truncated_track_is_read_as_far_as_it_exists(folder: Path) -> None:
-    file = StereoFile(folder / "audio.wav", 8_000)
-    file.put(Channel.USER, 0, b"\1\0" * 100)
-    file.extend(100)
-    file.close()
     path = folder / "audio.wav"
-    path.write_bytes(path.read_bytes()[:-202])
+    tracks = StereoFile(path, 8_000)
+    tracks.put(Channel.USER, 0, b"\1\0" * 16_000)
+    tracks.extend(16_000)
+    tracks.close()
+    os.truncate(path, 44 + 4 * 4_000 + 2)
     edit(folder, audio_rate=8_000, audio_starts_ns=50)
     with open_session(folder) as saved:
+        assert saved.problems == ["audio.wav is truncated: only 0.5 s of 2.0 s are present."]
         assert saved.audio is not None
-        assert saved.audio.read(0, 1000).user == b"\1\0" * 49
-        assert saved.audio.read(40, 5).user == b"\1\0" * 5
-        assert saved.audio.read(1000, 5).user == b""
+        assert saved.audio.frames == 4_000
+        assert saved.audio.read(0, 9_000).user == b"\1\0" * 4_000
+        assert saved.audio.read(3_990, 5).user == b"\1\0" * 5
+        assert saved.audio.read(9_000, 5).user == b""
         assert (saved.audio.ns_at(8_000), saved.audio.frame_at(1_000_000_050)) == (1_000_000_050, 8_000)
 
 
@@ -188,7 +188,7 @@ def test_an_invalid_offset_has_no_message(folder: Path) -> None:
 
 def test_the_largest_readable_values_can_be_folded_and_shown(folder: Path) -> None:
     most = b'"at_ns":4611686018427387904,"direction":"sent","kind":"x","size_bytes":1099511627776,"offset":0'
-    spoil(folder, 3, b'{"event":"message","number":3,' + most + b"}\n")
+    spoil(folder, 3, b'{"event":"message","number":3,' + most + b"}")
     with open_session(folder) as saved:
         engine = SavedEngine(saved)
         bridge = Bridge(engine, engine.now_ns)
@@ -215,24 +215,3 @@ def test_a_session_that_was_cut_off_gets_an_end(tmp_path: Path) -> None:
     assert isinstance(ended, e.StatusChanged)
     assert (ended.old, ended.new, ended.number) == (Status.CONNECTING, Status.ERROR, 5)
     assert ended.at_ns == events[-1].at_ns
-
-
-def test_reading_and_listing_load_no_numpy() -> None:
-    """Required because the screen's process opens sessions too."""
-    code = "import sys, tui.engine.saved_engine, tui.saving.listing; assert 'numpy' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
-
-
-def test_truncated_tracks_are_read_as_far_as_they_exist(folder: Path) -> None:
-    path = folder / "audio.wav"
-    path.unlink(missing_ok=True)
-    tracks = StereoFile(path, 8_000)
-    tracks.put(Channel.USER, 0, b"\1\0" * 16_000)
-    tracks.extend(16_000)
-    tracks.close()
-    os.truncate(path, 44 + 4 * 4_000)
-    with open_session(folder) as saved:
-        assert saved.audio is not None
-        assert saved.audio.frames == 4_000
-        assert len(saved.audio.read(0, 9_000).user) == 8_000
-        assert saved.problems == ["audio.wav is truncated: only 0.5 s of 2.0 s are present."]

@@ -18,14 +18,8 @@ def test_how_long_speech_took_to_the_socket_is_what_the_call_measured(saved: Sav
     parts = remeasure(saved).turns[1].parts
     assert (parts.capture_ms, parts.sending_ms) == (15, 3)
     assert parts.agent_ms is not None
-    assert [name for name, _ in parts.known()] == [
-        "capture",
-        "sending",
-        "agent",
-        "prebuffer",
-        "device",
-        "leading silence",
-    ]
+    measured = ["capture", "sending", "agent", "prebuffer", "device", "leading silence"]
+    assert [name for name, _ in parts.known()] == measured
 
 
 def test_edges_are_those_of_the_tracks_and_follow_events_that_are_there(saved: SavedSession) -> None:

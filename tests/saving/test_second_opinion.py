@@ -50,9 +50,7 @@ class Recorded(NamedTuple):
         both = np.stack([np.frombuffer(pcm, "<i2") for pcm in (self.user, self.agent)], axis=1)
         with NamedTemporaryFile(suffix=".wav") as written:
             with wave.open(written.name, "wb") as file:
-                file.setnchannels(2)
-                file.setsampwidth(2)
-                file.setframerate(self.rate)
+                file.setparams((2, 2, self.rate, 0, "NONE", ""))
                 file.writeframes(both.tobytes())
             with Path(written.name).open("rb") as opened:
                 audio = SavedAudio(opened, Path(written.name), STARTS_NS)

@@ -31,17 +31,8 @@ def test_every_step_sign_limit_option_and_method_is_listed() -> None:
     assert set(STEPS) <= listed
     assert set(CallLimits.__struct_fields__) <= listed
     assert all(any(word.startswith(sign) for word in words) for sign in SignKind)
-    own = {
-        "repeat",
-        "jobs",
-        "tags",
-        "fail_fast",
-        "reports",
-        "json_file",
-        "junit_file",
-        "baseline",
-        "save_baseline",
-    }
+    own = {"repeat", "jobs", "tags", "fail_fast", "reports", "json_file", "junit_file"}
+    own |= {"baseline", "save_baseline"}
     flags = {each.opts[0] for each in command.params if each.name in own}
     assert len(flags) == len(own)
     assert flags <= {f"--{word.removeprefix('--')}" for word in listed}

@@ -25,41 +25,14 @@ from tui.scenario.player import Aids, Player, StepOutcome
 from tui.scenario.seen import Seen
 from tui.scenario.values import Duration, Sign, SignKind, When
 from tui.scenario.verdict import StepVerdict
-from tui.scenario.words import AgentWords, Excerpt
 from tui.session.listening import Limits, Listening
 from tui.session.pending import Pending
-from tui.speech.errors import SpeechError
 
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
 BEGAN_MS = 10_000
 """When the step begins; its limit is one second."""
 
 
-def edge(at_ms: float, *, started: bool) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.AGENT, started=started, method="silero")
-
-
-def heard(reply: str, at_ms: float) -> e.PlaybackStarted:
-    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=reply)
-
-
-def tool(at_ms: float, people: int) -> e.ToolChanged:
-    return e.ToolChanged(at_ns=int(at_ms * MS), call="1", name="book", arguments=f'{{"people": {people}}}')
-
-
-def words(at_ms: float, text: str) -> e.Transcribed:
-    return e.Transcribed(at_ns=int(at_ms * MS), speaker=e.Party.AGENT, text=text, final=True)
-
-
-def signal(kind: T, text: str = "") -> TelephonyEvent:
-    return TelephonyEvent(type=kind, text=text)
-
-
-LATE = e.LatenessSeen(
-    at_ns=(BEGAN_MS + 900) * MS, what="the event loop", late_ms=500, since_ns=(BEGAN_MS + 400) * MS
-)
-SPOKE_BEFORE = edge(BEGAN_MS - 1_000, started=True)
-ENDING = status(e.Status.ACTIVE, e.Status.ENDING, BEGAN_MS + 300)
 Happening = tuple[float, e.SessionEvent | TelephonyEvent]
 
 
@@ -68,10 +41,45 @@ def soon(*events: e.SessionEvent) -> list[Happening]:
     return [(event.at_ns / MS, event) for event in events]
 
 
-def sent(at_ms: float, event: TelephonyEvent) -> list[Happening]:
-    return [(at_ms, event)]
+def edge(after_ms: float, *, started: bool) -> e.SpeechEdge:
+    """Returns an edge of the agent's speech, this long after the step began."""
+    return e.SpeechEdge(
+        at_ns=int((BEGAN_MS + after_ms) * MS), speaker=e.Party.AGENT, started=started, method="silero"
+    )
 
 
+def heard(reply: str, at_ms: float) -> e.PlaybackStarted:
+    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=reply)
+
+
+HALFWAY_NS = (BEGAN_MS + 500) * MS
+
+
+def tool(people: int) -> list[Happening]:
+    arguments = f'{{"people": {people}}}'
+    return soon(e.ToolChanged(at_ns=HALFWAY_NS, call="1", name="book", arguments=arguments))
+
+
+def words(text: str) -> list[Happening]:
+    return soon(e.Transcribed(at_ns=HALFWAY_NS, speaker=e.Party.AGENT, text=text, final=True))
+
+
+def arrives(kind: str) -> list[Happening]:
+    return soon(message(kind, at_ms=BEGAN_MS + 500))
+
+
+def signal(kind: T, text: str = "") -> list[Happening]:
+    return [(BEGAN_MS + 500, TelephonyEvent(type=kind, text=text))]
+
+
+LATE = e.LatenessSeen(
+    at_ns=(BEGAN_MS + 900) * MS, what="the event loop", late_ms=500, since_ns=(BEGAN_MS + 400) * MS
+)
+SPOKE_BEFORE = edge(-1_000, started=True)
+SPEAKS, SPEAKS_TOO_LATE = edge(900, started=True), edge(1_100, started=True)
+STOPS, STOPS_TOO_LATE = edge(900, started=False), edge(1_100, started=False)
+FLUSHED = e.Flushed(at_ns=HALFWAY_NS, reason="", unheard_ms=0)
+ENDING = status(e.Status.ACTIVE, e.Status.ENDING, BEGAN_MS + 300)
 UNSPOKEN = soon(
     e.ErrorRaised(at_ns=(BEGAN_MS + 100) * MS, source="audio", code="unreadable", message="It has no sound.")
 )
@@ -79,64 +87,34 @@ UNSPOKEN = soon(
 LINE = SpokenLine(CallerLine("yes", "Yes", "yes.wav"), onset_ns=0, end_ns=500 * MS, length_ns=500 * MS)
 SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happening]]] = {
     # The rest of the step, and the events with which it passes, fails, and is not measured.
-    SignKind.SPEAKS: (
-        "",
-        soon(edge(BEGAN_MS + 900, started=True)),
-        soon(edge(BEGAN_MS + 1_100, started=True)),
-        soon(LATE),
-    ),
+    SignKind.SPEAKS: ("", soon(SPEAKS), soon(SPEAKS_TOO_LATE), soon(LATE)),
     SignKind.STOPS: (
         "",
-        soon(SPOKE_BEFORE, edge(BEGAN_MS + 900, started=False)),
-        soon(SPOKE_BEFORE, edge(BEGAN_MS + 1_100, started=False)),
+        soon(SPOKE_BEFORE, STOPS),
+        soon(SPOKE_BEFORE, STOPS_TOO_LATE),
         soon(SPOKE_BEFORE, LATE),
     ),
-    SignKind.KEEPS_SPEAKING: (
-        "",
-        soon(SPOKE_BEFORE),
-        soon(SPOKE_BEFORE, e.Flushed(at_ns=(BEGAN_MS + 500) * MS, reason="", unheard_ms=0)),
-        [],
-    ),
-    SignKind.KEEPS_SILENT: (
-        "",
-        soon(edge(BEGAN_MS + 1_100, started=True)),
-        soon(edge(BEGAN_MS + 900, started=True)),
-        soon(edge(BEGAN_MS + 900, started=True), LATE),
-    ),
-    SignKind.TOOL: (
-        "book",
-        soon(tool(BEGAN_MS + 500, 2)),
-        soon(tool(BEGAN_MS + 500, 3)),
-        soon(LATE),
-    ),
+    SignKind.KEEPS_SPEAKING: ("", soon(SPOKE_BEFORE), soon(SPOKE_BEFORE, FLUSHED), []),
+    SignKind.KEEPS_SILENT: ("", soon(SPEAKS_TOO_LATE), soon(SPEAKS), soon(SPEAKS, LATE)),
+    SignKind.TOOL: ("book", tool(2), tool(3), soon(LATE)),
     SignKind.TRANSCRIPT: (
         "/nine to (five|six)/",
-        soon(words(BEGAN_MS + 500, "We are open from nine to six.")),
-        soon(words(BEGAN_MS + 500, "We are closed.")),
+        words("We are open from nine to six."),
+        words("We are closed."),
         soon(LATE),
     ),
     SignKind.MESSAGE: (
         "session.resumed",
-        soon(message("session.resumed", at_ms=BEGAN_MS + 500)),
-        soon(message("session.accepted", at_ms=BEGAN_MS + 500)),
+        arrives("session.resumed"),
+        arrives("session.accepted"),
         soon(LATE),
     ),
-    SignKind.MARK: (
-        "booked",
-        sent(BEGAN_MS + 500, signal(T.MARK, "booked")),
-        sent(BEGAN_MS + 500, signal(T.MARK, "greeted")),
-        soon(LATE),
-    ),
-    SignKind.TRANSFER: (
-        "",
-        sent(BEGAN_MS + 500, signal(T.TRANSFER)),
-        sent(BEGAN_MS + 500, signal(T.MARK)),
-        soon(LATE),
-    ),
+    SignKind.MARK: ("booked", signal(T.MARK, "booked"), signal(T.MARK, "greeted"), soon(LATE)),
+    SignKind.TRANSFER: ("", signal(T.TRANSFER), signal(T.MARK), soon(LATE)),
     SignKind.HANG_UP: ("", soon(ENDING), [], soon(LATE)),
     # The limit is several seconds, which no lateness explains, so only a line that was not spoken makes it
     # unmeasured.
-    SignKind.ANSWERS: ("", soon(edge(BEGAN_MS + 900, started=True)), [], UNSPOKEN),
+    SignKind.ANSWERS: ("", soon(SPEAKS), [], UNSPOKEN),
 }
 
 
@@ -274,17 +252,6 @@ async def test_nothing_is_judged_after_a_line_that_could_not_be_spoken(
         NOT_MEASURED,
         "The caller's previous line could not be spoken.",
     )
-
-
-def no_recognizer(pcm: bytes, rate: int) -> str:
-    raise SpeechError("Nothing recognizes speech.")
-
-
-async def test_words_pass_fail_and_are_not_measured() -> None:
-    said = Excerpt(b"\1\1", 8_000)
-    recognizers = (lambda pcm, rate: "Yes", lambda pcm, rate: "no", no_recognizer)
-    found = [(await AgentWords(hear).judge(Hear(hear="yes"), said))[0] for hear in recognizers]
-    assert found == [PASSED, FAILED, NOT_MEASURED]
 
 
 @pytest.mark.parametrize(

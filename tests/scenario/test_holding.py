@@ -7,9 +7,11 @@ import re
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests.scenario.lateness import ignore_lateness
 from tests.speech.machine import install_recognizer, install_voice
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
@@ -32,35 +34,105 @@ DONE = StepVerdict.DONE
 
 GREETED = '[[step]]\nexpect = "agent speaks"\nwithin = "5s"\n'
 BYE = "[[step]]\nhang_up = true\n"
-NO_TOOL = '[[step]]\nexpect = "tool book_table"\nwithin = "200ms"\n'
+DROP = '[[step]]\nfault = "drop"\nfor = "10ms"\n'
+BROKEN_OFF = "(cut off: the scenario dropped the connection, and the session cannot be resumed)"
+
+
+class Held(msgspec.Struct):
+    """A scenario, the verdicts on the call and on each step and limit, and the reasons of some, by their index."""
+
+    text: str
+    verdict: StepVerdict
+    verdicts: list[StepVerdict]
+    reasons: dict[int, str] = {}
+
+
 SCENARIOS = {
-    "greets": f"[limits]\nfindings = 0\n{GREETED}{BYE}",
-    "yields": GREETED
-    + '[[step]]\nsay = "interrupt"\nwhen = "agent speaks + 300ms"\n'
-    + '[[step]]\nexpect = "agent stops"\nwithin = "8s"\n'
-    + BYE,
-    "answers": '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
-    "does_not_answer": GREETED
-    + '[[step]]\nsilence = "5s"\n'  # until the greeting is over, even if it is late
-    + "[[step]]\nmute = true\n"
-    + '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "500ms"\n'
-    + BYE,
-    "fails": NO_TOOL + BYE,
-    "stops": '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
-    "hears": '[[step]]\nhear = "Hello"\n[[step]]\nhear = "goodbye"\nwithin = "100ms"\n' + BYE,
-    "deaf": '[[step]]\nhear = "hello"\nstop = true\n' + BYE,
-    "deaf_throughout": '[[step]]\nhear = "hello"\n' + BYE,
-    "times_out": 'timeout = "500ms"\n[[step]]\nsilence = "10s"\n' + BYE,
-    "runs": '[[step]]\nrun = "true"\n'
-    f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
-    f'[[step]]\nrun = "printf %0180d 0; echo {SECRET}{SECRET}; exit 3"\n'
-    '[[step]]\nrun = "sleep 20; true"\nwithin = "100ms"\n' + BYE,
-    "broken_off": '[limits]\nerrors = 0\n[[step]]\nfault = "drop"\nfor = "10ms"\n[[step]]\nrun = "true"\n'
-    '[[step]]\nexpect = "hang-up"\n[[step]]\nrun = "true"\n',
-    "dropped_last": '[[step]]\nfault = "drop"\nfor = "10ms"\n',
-    "dropped_too_long": '[[step]]\nfault = "drop"\nfor = "30s"\n[[step]]\nexpect = "hang-up"\n',
-    "resumed": '[[step]]\nfault = "drop"\nfor = "10ms"\n[[step]]\nexpect = "message session.resume"\n' + BYE,
-    "presses": '[[step]]\npress = "1"\n' + BYE,
+    "greets": Held(f"[limits]\nfindings = 0\n{GREETED}{BYE}", PASSED, [PASSED, PASSED, DONE, PASSED]),
+    "yields": Held(
+        GREETED
+        + '[[step]]\nsay = "interrupt"\nwhen = "agent speaks + 300ms"\n'
+        + '[[step]]\nexpect = "agent stops"\nwithin = "8s"\n'
+        + BYE,
+        PASSED,
+        [PASSED, PASSED, DONE, PASSED, DONE],
+    ),
+    "answers": Held(
+        '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
+        PASSED,
+        [PASSED, DONE, PASSED, DONE],
+    ),
+    "does_not_answer": Held(
+        GREETED
+        + '[[step]]\nsilence = "5s"\n'  # until the greeting is over, even if it is late
+        + "[[step]]\nmute = true\n"
+        + '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "500ms"\n'
+        + BYE,
+        FAILED,
+        [PASSED, PASSED, DONE, DONE, DONE, FAILED, DONE],
+        {5: "The agent did not answer yes within 0.5 s."},
+    ),
+    "goes_on_after_a_failure": Held(
+        '[[step]]\nexpect = "tool book_table"\nwithin = "200ms"\n' + BYE,
+        FAILED,
+        [PASSED, FAILED, DONE],
+        {1: "It did not happen within 200 ms."},
+    ),
+    "stops": Held(
+        '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
+        FAILED,
+        [PASSED, FAILED, NOT_MEASURED],
+        {2: "Not reached: step 1 failed, and the step has stop = true."},
+    ),
+    "hears": Held(
+        '[[step]]\nhear = "Hello"\n[[step]]\nhear = "goodbye"\nwithin = "100ms"\n' + BYE,
+        FAILED,
+        [PASSED, PASSED, FAILED, DONE],
+        {2: '"hello" was heard: its word error rate is 1.00; the limit is 0.2.'},
+    ),
+    "deaf": Held(
+        '[[step]]\nhear = "hello"\nstop = true\n' + BYE,
+        NOT_MEASURED,
+        [PASSED, NOT_MEASURED, NOT_MEASURED],
+        {
+            1: "Run pip install something.",
+            2: "Not reached: step 1 not measured, and the step has stop = true.",
+        },
+    ),
+    "deaf_throughout": Held('[[step]]\nhear = "hello"\n' + BYE, NOT_MEASURED, [PASSED, NOT_MEASURED, DONE]),
+    "times_out": Held(
+        'timeout = "500ms"\n[[step]]\nsilence = "10s"\n' + BYE,
+        FAILED,
+        [PASSED, FAILED, NOT_MEASURED],
+        {1: "The scenario's timeout of 500 ms was reached."},
+    ),
+    "runs": Held(
+        '[[step]]\nrun = "true"\n'
+        f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
+        f'[[step]]\nrun = "printf %0180d 0; echo {SECRET}{SECRET}; exit 3"\n'
+        '[[step]]\nrun = "sleep 20; true"\nwithin = "100ms"\n' + BYE,
+        FAILED,
+        [PASSED, PASSED, FAILED, FAILED, NOT_MEASURED, DONE],
+        {4: "The command did not end within 100 ms."},
+    ),
+    "broken_off": Held(
+        f'[limits]\nerrors = 0\n{DROP}[[step]]\nrun = "true"\n'
+        '[[step]]\nexpect = "hang-up"\n[[step]]\nrun = "true"\n',
+        NOT_MEASURED,
+        [PASSED, DONE, PASSED, NOT_MEASURED, PASSED, PASSED],
+        {3: f"Not reached: the call had ended {BROKEN_OFF}."},
+    ),
+    # The fault was requested, so it is not a failure by itself.
+    "dropped_last": Held(DROP, PASSED, [PASSED, DONE]),
+    "dropped_too_long": Held(
+        '[[step]]\nfault = "drop"\nfor = "30s"\n[[step]]\nexpect = "hang-up"\n',
+        NOT_MEASURED,
+        [PASSED, DONE, NOT_MEASURED],
+    ),
+    "resumed": Held(
+        f'{DROP}[[step]]\nexpect = "message session.resume"\n' + BYE, PASSED, [PASSED, DONE, PASSED, DONE]
+    ),
+    "presses": Held('[[step]]\npress = "1"\n' + BYE, NOT_MEASURED, []),
 }
 
 
@@ -89,7 +161,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
     def prepared(name: str) -> Coroutine[None, None, RunResult]:
         path = folder / f"{name}.call.toml"
-        path.write_text(SCENARIOS[name])
+        path.write_text(SCENARIOS[name].text)
         scenario = read_scenario(path)
         protocol = "pcm" if name in ("presses", "broken_off", "dropped_last") else "audiocodes"
         target = Target(
@@ -109,112 +181,28 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         return await asyncio.gather(*calls)
 
     with pytest.MonkeyPatch.context() as patch:
-        # On a busy machine, calls are late and therefore not judged. These tests are about the verdict, so
-        # lateness is ignored.
-        patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
-        patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
-        patch.setattr("tui.session.self_check.SelfCheck.judge", lambda *_, **__: None)
-        patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
+        ignore_lateness(patch)
         return dict(zip(SCENARIOS, asyncio.run(every()), strict=True))
 
 
-def verdicts(run: RunResult) -> list[StepVerdict]:
-    return [case.verdict for case in run.cases]
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_each_step_and_the_call_have_their_verdicts(name: str, runs: dict[str, RunResult]) -> None:
+    run, held = runs[name], SCENARIOS[name]
+    assert (run.verdict, [case.verdict for case in run.cases], run.late) == (held.verdict, held.verdicts, "")
+    assert {index: run.cases[index].reason for index in held.reasons} == held.reasons
 
 
-BROKEN_OFF = "cut off: the scenario dropped the connection, and "
+def test_only_a_call_that_ended_before_its_script_is_cut_short(runs: dict[str, RunResult]) -> None:
+    cut_short = {name: runs[name].cut_short for name in ("broken_off", "dropped_last", "deaf_throughout")}
+    assert cut_short == {"broken_off": True, "dropped_last": False, "deaf_throughout": False}
+    reason = runs["dropped_too_long"].cases[2].reason
+    assert "it was down for longer than the limit for resuming a session" in reason
 
 
-def test_a_dropped_socket_breaks_the_call_off_where_the_session_cannot_be_resumed(
-    runs: dict[str, RunResult],
-) -> None:
-    run = runs["broken_off"]
-    assert verdicts(run) == [PASSED, DONE, PASSED, NOT_MEASURED, PASSED, PASSED]
-    assert (
-        run.cases[3].reason == f"Not reached: the call had ended ({BROKEN_OFF}the session cannot be resumed)."
-    )
-    assert run.verdict is NOT_MEASURED
-    assert run.cut_short
-    assert not runs["dropped_last"].cut_short
-    # The fault was requested, so it is not a failure by itself.
-    assert (runs["dropped_last"].verdict, verdicts(runs["dropped_last"])) == (PASSED, [PASSED, DONE])
-
-
-def test_a_socket_that_is_away_for_too_long_is_no_failure_of_the_agent(runs: dict[str, RunResult]) -> None:
-    assert verdicts(runs["dropped_too_long"]) == [PASSED, DONE, NOT_MEASURED]
-    assert (
-        "it was down for longer than the limit for resuming a session"
-        in runs["dropped_too_long"].cases[2].reason
-    )
-
-
-def test_a_dropped_socket_is_replaced_where_the_session_can_be_resumed(runs: dict[str, RunResult]) -> None:
-    assert verdicts(runs["resumed"]) == [PASSED, DONE, PASSED, DONE]
-
-
-def test_a_greeting_passes(runs: dict[str, RunResult]) -> None:
-    assert (runs["greets"].verdict, verdicts(runs["greets"])) == (PASSED, [PASSED, PASSED, DONE, PASSED])
-
-
-def test_an_agent_that_yields_to_a_barge_in_passes(runs: dict[str, RunResult]) -> None:
-    run = runs["yields"]
-    assert (run.late, verdicts(run)) == ("", [PASSED, PASSED, DONE, PASSED, DONE])
-    stopped_ms = run.cases[3].measured_ms
-    assert stopped_ms is not None
-    assert stopped_ms > 0
-
-
-def test_an_answer_is_heard_after_the_greeting_and_the_line(runs: dict[str, RunResult]) -> None:
-    run = runs["answers"]
-    assert (run.verdict, verdicts(run)) == (PASSED, [PASSED, DONE, PASSED, DONE])
-    assert [response > 0 for response in run.response_ms] == [True]
-
-
-def test_a_missing_answer_fails(runs: dict[str, RunResult]) -> None:
-    run = runs["does_not_answer"]
-    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, DONE, DONE, DONE, FAILED, DONE])
-    assert run.cases[5].reason == "The agent did not answer yes within 0.5 s."
-
-
-def test_a_failed_step_does_not_end_the_call(runs: dict[str, RunResult]) -> None:
-    run = runs["fails"]
-    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, FAILED, DONE])
-    assert run.cases[1].reason == "It did not happen within 200 ms."
-    assert run.cases[1].line == 2
-
-
-def test_a_failed_step_with_stop_ends_the_call(runs: dict[str, RunResult]) -> None:
-    assert verdicts(runs["stops"]) == [PASSED, FAILED, NOT_MEASURED]
-    assert runs["stops"].cases[2].reason == "Not reached: step 1 failed, and the step has stop = true."
-
-
-def test_words_are_judged_by_what_a_recogniser_hears(runs: dict[str, RunResult]) -> None:
-    run = runs["hears"]
-    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, FAILED, DONE])
-    assert run.cases[2].reason == '"hello" was heard: its word error rate is 1.00; the limit is 0.2.'
-
-
-def test_words_without_a_recogniser_are_not_measured(runs: dict[str, RunResult]) -> None:
-    run = runs["deaf"]
-    assert (run.verdict, verdicts(run)) == (NOT_MEASURED, [PASSED, NOT_MEASURED, NOT_MEASURED])
-    assert run.cases[1].reason == "Run pip install something."
-    assert run.cases[2].reason == "Not reached: step 1 not measured, and the step has stop = true."
-
-
-def test_a_call_that_the_script_ends_is_not_cut_short(runs: dict[str, RunResult]) -> None:
-    run = runs["deaf_throughout"]
-    assert verdicts(run) == [PASSED, NOT_MEASURED, DONE]
-    assert not run.cut_short
-
-
-def test_the_timeout_of_a_scenario_fails_its_step(runs: dict[str, RunResult]) -> None:
-    assert verdicts(runs["times_out"]) == [PASSED, FAILED, NOT_MEASURED]
-    assert runs["times_out"].cases[1].reason == "The scenario's timeout of 500 ms was reached."
-
-
-def test_commands_are_judged_by_their_exit_code(runs: dict[str, RunResult]) -> None:
-    assert verdicts(runs["runs"]) == [PASSED, PASSED, FAILED, FAILED, NOT_MEASURED, DONE]
-    assert runs["runs"].cases[4].reason == "The command did not end within 100 ms."
+def test_what_was_measured_of_a_call_is_in_its_result(runs: dict[str, RunResult]) -> None:
+    assert (runs["yields"].cases[3].measured_ms or 0) > 0
+    assert [response > 0 for response in runs["answers"].response_ms] == [True]
+    assert runs["goes_on_after_a_failure"].cases[1].line == 2
 
 
 def test_the_output_of_commands_is_shown_without_secrets(runs: dict[str, RunResult]) -> None:
@@ -227,9 +215,8 @@ def test_the_output_of_commands_is_shown_without_secrets(runs: dict[str, RunResu
 
 
 def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResult]) -> None:
-    run = runs["presses"]
-    assert (run.verdict, run.cases) == (NOT_MEASURED, ())
-    assert run.not_applicable.endswith("presses.call.toml, line 2: Plain PCM does not support pressing keys.")
+    found = runs["presses"].not_applicable
+    assert found.endswith("presses.call.toml, line 2: Plain PCM does not support pressing keys.")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +226,7 @@ def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResu
         ('[[step]]\nrun = "exit 5"\n', "/audiocodes", 1, "The command ended with code 5."),
         ('[[step]]\nexpect = "agent dances"\n', "/audiocodes", 2, "line 2: "),
         (BYE, "/nowhere", 4, "0% (0/1, 0%–79%)"),
-        (f"repeat = 3\n{SCENARIOS['presses']}", "/pcm", 6, "Plain PCM does not support pressing keys."),
+        (f"repeat = 3\n{SCENARIOS['presses'].text}", "/pcm", 6, "Plain PCM does not support pressing keys."),
     ],
 )
 def test_the_exit_code_shows_how_the_scenarios_went(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenario.lateness import ignore_lateness
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.audio.speech import load_detector
@@ -29,9 +30,7 @@ def agent() -> Iterator[AgentProcess]:
 def test_a_call_in_code_has_the_steps_of_a_scenario(
     agent: AgentProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A machine that is busy with other tests is late, which is not judged here.
-    monkeypatch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
-    monkeypatch.setattr("tui.scenario.seen.Seen.late_ms", lambda *_: 0.0)
+    ignore_lateness(monkeypatch)
     load_detector()
     target = Target(url=agent.url("/audiocodes"), protocol="audiocodes", save=str(tmp_path))
     reached: list[str] = []

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tui.audio.calibration import Timing
 from tui.models.events import Party
@@ -31,7 +32,10 @@ MISSED = BargeIn(BargeInKind.MISSED, 2)
 HEARD = TalkOver(10 * S, 300.0, Party.AGENT, Party.AGENT)
 ANNOUNCED = BargeIn(BargeInKind.YIELDED, 1, at_ns=10 * S, silence_ms=250.0)
 GAVE_WAY = TalkOver(20 * S, 900.0, Party.AGENT, Party.USER)
-BOTH = SessionMetrics(user_talk_ms=2_000.0, agent_talk_ms=5_000.0)
+DOUBT = "Turn 1 took 1300 ms, which is too close to call: the machine was busy."
+TOO_CLOSE = "It was 3001 ± 20 ms, which is too close to call."
+UNANSWERED = "No response time could be measured."
+ONE_WAS_SILENT = "The caller or the agent was not heard."
 
 
 def scenario(limits: CallLimits) -> Scenario:
@@ -42,117 +46,51 @@ def up_to(value_ms: float) -> Bounds:
     return Bounds(max=Duration(value_ms))
 
 
+def measured(**figures: Any) -> SessionMetrics:
+    """Returns the metrics of a call in which both were heard for a second."""
+    return SessionMetrics(**{"user_talk_ms": 1_000.0, "agent_talk_ms": 1_000.0, **figures})
+
+
+ANSWERED, INTERRUPTED = measured(turns=TURNS), measured(barge_ins=[YIELDED])
+STOPPED = measured(floor=Floor(talk_overs=[HEARD]))
+SILENT = measured(dead_air=[DeadAir(0, 3_001.0)])
+NOT_STOPPED = "The agent did not stop for 1 of 2 interruptions."
 EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
-    (CallLimits(response=up_to(1_300)), SessionMetrics(turns=TURNS), PASSED, ""),
-    (
-        CallLimits(response=up_to(1_299)),
-        SessionMetrics(turns=TURNS),
-        FAILED,
-        "It was 1300 ms.",
-    ),
-    (
-        CallLimits(response=up_to(1_000)),
-        SessionMetrics(turns=DOUBTED),
-        NOT_MEASURED,
-        "Turn 1 took 1300 ms, which is too close to call: the machine was busy.",
-    ),
-    (
-        CallLimits(response=up_to(1_000)),
-        SessionMetrics(turns=TURNS[:1]),
-        NOT_MEASURED,
-        "No response time could be measured.",
-    ),
+    (CallLimits(response=up_to(1_300)), ANSWERED, PASSED, ""),
+    (CallLimits(response=up_to(1_299)), ANSWERED, FAILED, "It was 1300 ms."),
+    (CallLimits(response=up_to(1_000)), measured(turns=DOUBTED), NOT_MEASURED, DOUBT),
+    (CallLimits(response=up_to(1_000)), measured(turns=TURNS[:1]), NOT_MEASURED, UNANSWERED),
     # As printed by every output: 1,300 ms.
-    (
-        CallLimits(response=up_to(1_300)),
-        SessionMetrics(turns=[Turn(number=1, response_latency_ms=1_300.4)]),
-        PASSED,
-        "",
-    ),
-    (CallLimits(greeting=Duration(900)), SessionMetrics(turns=TURNS), PASSED, ""),
-    (
-        CallLimits(greeting=Duration(899)),
-        SessionMetrics(turns=TURNS),
-        FAILED,
-        "It was 900 ms.",
-    ),
-    (CallLimits(greeting=Duration(899)), SessionMetrics(), NOT_MEASURED, "No greeting was heard."),
-    (CallLimits(barge_in=up_to(350)), SessionMetrics(barge_ins=[YIELDED]), PASSED, ""),
-    (
-        CallLimits(barge_in=up_to(349)),
-        SessionMetrics(barge_ins=[YIELDED]),
-        FAILED,
-        "It was 350 ms.",
-    ),
-    (
-        CallLimits(barge_in=up_to(350)),
-        SessionMetrics(barge_ins=[YIELDED, MISSED]),
-        FAILED,
-        "The agent did not stop for 1 of 2 interruptions.",
-    ),
-    (
-        CallLimits(barge_in=up_to(350)),
-        SessionMetrics(),
-        NOT_MEASURED,
-        "The agent was not interrupted.",
-    ),
+    (CallLimits(response=up_to(1_300)), measured(turns=[Turn(1, response_latency_ms=1_300.4)]), PASSED, ""),
+    (CallLimits(greeting=Duration(900)), ANSWERED, PASSED, ""),
+    (CallLimits(greeting=Duration(899)), ANSWERED, FAILED, "It was 900 ms."),
+    (CallLimits(greeting=Duration(899)), measured(), NOT_MEASURED, "No greeting was heard."),
+    (CallLimits(barge_in=up_to(350)), INTERRUPTED, PASSED, ""),
+    (CallLimits(barge_in=up_to(349)), INTERRUPTED, FAILED, "It was 350 ms."),
+    (CallLimits(barge_in=up_to(350)), measured(barge_ins=[YIELDED, MISSED]), FAILED, NOT_STOPPED),
+    (CallLimits(barge_in=up_to(350)), measured(), NOT_MEASURED, "The agent was not interrupted."),
     # A full-duplex agent announces nothing, but its stop is heard.
-    (CallLimits(barge_in=up_to(300)), SessionMetrics(floor=Floor(talk_overs=[HEARD])), PASSED, ""),
-    (
-        CallLimits(barge_in=up_to(299)),
-        SessionMetrics(floor=Floor(talk_overs=[HEARD])),
-        FAILED,
-        "It was 300 ms.",
-    ),
-    (
-        CallLimits(barge_in=up_to(1_000)),
-        SessionMetrics(barge_ins=[MISSED], floor=Floor(talk_overs=[HEARD])),
-        FAILED,
-        "The agent did not stop for 1 of 2 interruptions.",
-    ),
+    (CallLimits(barge_in=up_to(300)), STOPPED, PASSED, ""),
+    (CallLimits(barge_in=up_to(299)), STOPPED, FAILED, "It was 300 ms."),
+    (CallLimits(barge_in=up_to(1_000)), replace(STOPPED, barge_ins=[MISSED]), FAILED, NOT_STOPPED),
     # A stop that is both announced and heard counts once. A user who yields does not count as a stop by the
     # agent.
     (
         CallLimits(barge_in=up_to(250)),
-        SessionMetrics(barge_ins=[ANNOUNCED], floor=Floor(talk_overs=[HEARD, GAVE_WAY])),
+        measured(barge_ins=[ANNOUNCED], floor=Floor(talk_overs=[HEARD, GAVE_WAY])),
         PASSED,
         "",
     ),
-    (CallLimits(dead_air=Duration(2_000)), SessionMetrics(), PASSED, ""),
-    (
-        CallLimits(dead_air=Duration(3_000)),
-        SessionMetrics(dead_air=[DeadAir(0, 3_001.0)]),
-        FAILED,
-        "It was 3001 ms.",
-    ),
-    (
-        CallLimits(dead_air=Duration(3_000)),
-        SessionMetrics(dead_air=[DeadAir(0, 3_001.0)], timing=Timing()),
-        NOT_MEASURED,
-        "It was 3001 ± 20 ms, which is too close to call.",
-    ),
-    (CallLimits(talk_over=Duration(0)), BOTH, PASSED, ""),
-    (
-        CallLimits(talk_over=Duration(100)),
-        SessionMetrics(user_talk_ms=1.0, agent_talk_ms=1.0, overlap_ms=101.0),
-        FAILED,
-        "It was 101 ms.",
-    ),
-    (
-        CallLimits(talk_over=Duration(100)),
-        SessionMetrics(user_talk_ms=2_000.0, overlap_ms=0.0),
-        NOT_MEASURED,
-        "The caller or the agent was not heard.",
-    ),
-    (CallLimits(findings=1), SessionMetrics(findings=1), PASSED, ""),
-    (
-        CallLimits(findings=1),
-        SessionMetrics(findings=2),
-        FAILED,
-        "2 were reported; the limit is 1.",
-    ),
-    (CallLimits(errors=0), SessionMetrics(), PASSED, ""),
-    (CallLimits(errors=0), SessionMetrics(errors=1), FAILED, "1 were reported; the limit is 0."),
+    (CallLimits(dead_air=Duration(2_000)), measured(), PASSED, ""),
+    (CallLimits(dead_air=Duration(3_000)), SILENT, FAILED, "It was 3001 ms."),
+    (CallLimits(dead_air=Duration(3_000)), replace(SILENT, timing=Timing()), NOT_MEASURED, TOO_CLOSE),
+    (CallLimits(talk_over=Duration(0)), measured(), PASSED, ""),
+    (CallLimits(talk_over=Duration(100)), measured(overlap_ms=101.0), FAILED, "It was 101 ms."),
+    (CallLimits(talk_over=Duration(100)), measured(agent_talk_ms=None), NOT_MEASURED, ONE_WAS_SILENT),
+    (CallLimits(findings=1), measured(findings=1), PASSED, ""),
+    (CallLimits(findings=1), measured(findings=2), FAILED, "2 were reported; the limit is 1."),
+    (CallLimits(errors=0), measured(), PASSED, ""),
+    (CallLimits(errors=0), measured(errors=1), FAILED, "1 were reported; the limit is 0."),
 ]
 COUNTED = {"findings", "errors"}
 """Counts of a call are always known, unless the call itself was not measured."""

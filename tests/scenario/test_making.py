@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.builders import MS, numbered, started, status
+from tests.scenario.lateness import ignore_lateness
 from tui.agent.process import start_agent
 from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines
@@ -170,7 +171,9 @@ silence = "3.2s"
 """
 
 
-def test_a_session_with_a_fault_becomes_a_test_that_a_healthy_agent_passes(tmp_path: Path) -> None:
+def test_a_session_with_a_fault_becomes_a_test_that_a_healthy_agent_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def calls(url: str, healthy: str) -> list[RunResult]:
         (tmp_path / "a.call.toml").write_text(BUG)
         seen = await play(tmp_path / "a.call.toml", url)
@@ -184,17 +187,8 @@ def test_a_session_with_a_fault_becomes_a_test_that_a_healthy_agent_passes(tmp_p
         return await hold(scenario, target, aids=Aids(lines=lines), keep=lambda _: True)
 
     load_detector()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        start_agent(AgentSettings(reply_delay_ms=20_000)) as slow,
-        start_agent(AgentSettings()) as fine,
-    ):
-        # On a busy machine, calls are late and therefore not judged. This test is about the verdict, so
-        # lateness is ignored.
-        patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
-        patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
-        patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
-        patch.setattr("tui.session.self_check.SelfCheck.judge", lambda *_, **__: None)
+    ignore_lateness(monkeypatch)
+    with start_agent(AgentSettings(reply_delay_ms=20_000)) as slow, start_agent(AgentSettings()) as fine:
         faulty, healthy = asyncio.run(calls(slow.url("/audiocodes"), fine.url("/audiocodes")))
     assert faulty.failed_first
     assert faulty.verdict is StepVerdict.FAILED

@@ -147,30 +147,20 @@ def whole(*verdicts: StepVerdict) -> RunResult:
     return RunResult(cases=cases)
 
 
+ONE_OF_TWO = [whole(PASSED, PASSED), whole(FAILED, PASSED)]
+FAILED_ONCE = "It failed in 1 of 2 runs. It did not happen."
+MISSED_ONCE = "It was not measured in 1 of 2 runs. It was too late."
+
+
 @pytest.mark.parametrize(
     ("runs", "pass_rate", "verdict", "reason"),
     [
         ([whole(PASSED, PASSED)] * 2, 1.0, PASSED, ""),
         ([whole(FAILED, PASSED)], 1.0, FAILED, "It did not happen."),
-        (
-            [whole(PASSED, PASSED), whole(FAILED, PASSED)],
-            0.9,
-            FAILED,
-            "It failed in 1 of 2 runs. It did not happen.",
-        ),
-        (
-            [whole(PASSED, PASSED), whole(FAILED, PASSED)],
-            0.5,
-            PASSED,
-            "It failed in 1 of 2 runs. It did not happen.",
-        ),
+        (ONE_OF_TWO, 0.9, FAILED, FAILED_ONCE),
+        (ONE_OF_TWO, 0.5, PASSED, FAILED_ONCE),
         ([whole(NOT_MEASURED, PASSED)], 1.0, NOT_MEASURED, "It was too late."),
-        (
-            [whole(NOT_MEASURED, PASSED), whole(PASSED, PASSED)],
-            1.0,
-            PASSED,
-            "It was not measured in 1 of 2 runs. It was too late.",
-        ),
+        ([whole(NOT_MEASURED, PASSED), whole(PASSED, PASSED)], 1.0, PASSED, MISSED_ONCE),
         ([UNJUDGED], 1.0, NOT_MEASURED, "The call did not take place."),
     ],
 )

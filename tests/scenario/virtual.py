@@ -13,7 +13,7 @@ import json
 import selectors
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,15 +144,12 @@ async def play(folder: Path, calls: list[Call]) -> None:
             await server.__aexit__(None, None, None)
 
 
-def main() -> None:
-    """Plays the calls named on the command line."""
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a coroutine in virtual time. Call it before importing anything that uses the clock as a default value."""
     clock = Clock()
-    # Done before importing anything that uses the clock as a default value.
     time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
-    calls = [Call(*argument.split("/")) for argument in sys.argv[2:]]
-    loop = VirtualLoop(clock)
-    loop.run_until_complete(play(Path(sys.argv[1]), calls))
+    VirtualLoop(clock).run_until_complete(main())
 
 
 if __name__ == "__main__":
-    main()
+    run(lambda: play(Path(sys.argv[1]), [Call(*argument.split("/")) for argument in sys.argv[2:]]))

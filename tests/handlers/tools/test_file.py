@@ -281,12 +281,9 @@ async def test_coroutine_tools_share_a_loop_that_lives_on_between_calls(load: Lo
             return str(id(asyncio.get_running_loop()))
         """
     )
-    agent.handler.register_function("locked", tool)
-    await agent.ends_item("locked", call_id="a")
-    await agent.idle()
-    await agent.ends_item("locked", call_id="b")
-    await agent.idle()
-    assert agent.socket.outputs["a"] == agent.socket.outputs["b"]
+    await agent.runs({"a": tool})
+    outputs = await agent.runs({"b": tool})
+    assert outputs["a"] == outputs["b"]
 
 
 async def test_a_coroutine_tool_is_cancelled_at_the_time_limit(load: Load) -> None:
@@ -315,11 +312,7 @@ async def test_a_coroutine_tool_is_cancelled_at_the_time_limit(load: Load) -> No
 async def test_a_coroutine_tool_that_exits_is_one_more_error_and_the_next_one_runs(load: Load) -> None:
     agent = Agent()
     tools = load("import sys\nasync def leave(): sys.exit(2)\nasync def stay(): return 'here'")
-    for tool in tools:
-        agent.handler.register_function(tool.name, tool)
-        await agent.ends_item(tool.name, call_id=tool.name)
-    await agent.idle()
-    assert agent.socket.outputs == {
+    assert await agent.runs({tool.name: tool for tool in tools}) == {
         "leave": {"error": "RuntimeError: it raised SystemExit: 2"},
         "stay": "here",
     }
