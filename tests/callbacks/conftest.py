@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +19,15 @@ def reporter() -> ListedReporter:
 @pytest.fixture
 def manager(reporter: ListedReporter) -> CallbackManager:
     return CallbackManager(reporter)
+
+
+@pytest.fixture(scope="module")
+def quick_collections() -> Iterator[None]:
+    """Removes what other tests left behind, and keeps collections from scanning what they still use."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def settle() -> None:

@@ -24,11 +24,8 @@ def run(chain: CallbackChain) -> Run:
     return chain.execute_chain
 
 
-async def test_an_empty_chain_returns_what_it_was_given(run: Run) -> None:
-    assert await run(b"chunk") == b"chunk"
-
-
 async def test_each_step_gets_the_result_of_the_one_before(chain: CallbackChain, run: Run) -> None:
+    assert await run(b"chunk") == b"chunk"
     steps = [MockCallback(return_value=value) for value in (1, None, 3)]
     for step in steps:
         chain.add_callback(step)

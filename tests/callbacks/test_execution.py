@@ -21,6 +21,8 @@ from tui.callbacks import (
 from tui.callbacks.execution import run_to_completion
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
 
+pytestmark = pytest.mark.usefixtures("quick_collections")
+
 
 class Plain:
     def __call__(self, data: object) -> None: ...

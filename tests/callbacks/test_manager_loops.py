@@ -7,12 +7,15 @@ import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.callbacks.conftest import settle
 from tests.failures import ListedReporter
 from tui.callbacks import CallbackManager
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
 
 LIMIT = 10.0
+pytestmark = pytest.mark.usefixtures("quick_collections")
 
 
 def test_without_a_loop_coroutine_callbacks_run_to_their_end_in_order(

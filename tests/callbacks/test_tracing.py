@@ -25,14 +25,7 @@ from tui.callbacks import (
 )
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
 
-
-@pytest.fixture(scope="module", autouse=True)
-def no_other_managers() -> Iterator[None]:
-    """Removes the managers of other tests, and keeps collections in these tests from scanning what they left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("quick_collections")
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def program(configuration: Path, *arguments: str, **environment: str) -> subproc
     )
 
 
-def configured(name: str, folder: Path, server: Path) -> Path:
+def configured(name: str, folder: Path, server: str | Path) -> Path:
     """Returns a copy of a configuration for the sound server in this folder."""
     copy = folder / name
     copy.write_bytes((CONFIGURATIONS / name).read_bytes().replace(b"VIRTUAL_AUDIO_DIR", os.fsencode(server)))
@@ -53,7 +53,7 @@ def test_a_configuration_without_devices_is_one_sentence(name: str) -> None:
 def test_portaudio_that_aborts_without_a_default_device_is_one_sentence(
     name: str, tmp_path: Path, sound: dict[str, str]
 ) -> None:
-    run = program(configured(name, tmp_path, Path(sound["VIRTUAL_AUDIO_DIR"])), "devices")
+    run = program(configured(name, tmp_path, sound["VIRTUAL_AUDIO_DIR"]), "devices")
     assert (run.returncode, run.stdout) == (4, "")
     assert run.stderr == (
         "PortAudio crashed while listing the sound devices (SIGABRT)."
@@ -72,7 +72,7 @@ def test_portaudio_that_aborts_without_a_default_device_is_one_sentence(
 def test_names_are_shown_and_cannot_control_the_terminal(
     name: str, shown: list[str], tmp_path: Path, sound: dict[str, str]
 ) -> None:
-    run = program(configured(name, tmp_path, Path(sound["VIRTUAL_AUDIO_DIR"])), "devices")
+    run = program(configured(name, tmp_path, sound["VIRTUAL_AUDIO_DIR"]), "devices")
     assert run.returncode == 0, run.stderr
     for device in shown:
         assert device in run.stdout
@@ -91,7 +91,7 @@ def test_a_sound_server_that_never_answers_is_given_up_after_the_time_limit(
 def test_a_device_that_was_typed_and_does_not_exist_is_a_wrong_usage(
     tmp_path: Path, sound: dict[str, str]
 ) -> None:
-    configuration = configured("utf8.conf", tmp_path, Path(sound["VIRTUAL_AUDIO_DIR"]))
+    configuration = configured("utf8.conf", tmp_path, sound["VIRTUAL_AUDIO_DIR"])
     run = program(configuration, "connect", "ws://127.0.0.1:9/", "--input", "Mikroskop")
     assert run.returncode == 2
     assert run.stderr.startswith("--input: No input device has 'Mikroskop' in its name; available: ")

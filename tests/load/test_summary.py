@@ -109,12 +109,9 @@ def test_responses_that_rise_evenly_from_the_first_call_have_no_knee() -> None:
     assert summarise(ramp(80, lambda calls, _: 400.0 * 1.02**calls)).knee is None
 
 
-def test_few_turns_have_no_knee() -> None:
-    assert knee_of([(1, 100.0)] * 9 + [(2, 900.0)] * 10) is None
+def test_few_turns_and_a_rise_that_nobody_hears_have_no_knee() -> None:
     assert knee_of([]) is None
-
-
-def test_a_rise_that_nobody_hears_is_no_knee() -> None:
+    assert knee_of([(1, 100.0)] * 9 + [(2, 900.0)] * 10) is None
     assert knee_of([(1, 20.0)] * 50 + [(2, 40.0)] * 50) is None
 
 

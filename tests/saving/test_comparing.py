@@ -103,10 +103,13 @@ def test_compare_on_the_command_line(call: Path, short: Path, comparison: Sessio
     assert f"A  {call.name}" in text
     assert "turn 1" in text
     assert "no turn" in text
+    assert [line[:1] for line in text.splitlines() if "after the other's end" in line] == ["A"]
     decoded = msgspec.json.decode(
         ran("compare", str(call), str(short), "--json").output, type=SessionComparison
     )
     assert decoded == comparison
+    assert decoded.left.floor is not None
+    assert decoded.left.floor.agent.offsets == 1
     assert "No session" in ran("compare", str(call), "nothing-like-it", code=2).output
 
 
@@ -148,10 +151,3 @@ def test_a_report_opens_in_the_browser_on_request(
     ran("report", str(call), "--no-audio", "-o", str(path), "--open")
     assert opened == [path.as_uri()]
     assert "--open needs a file" in ran("report", str(call), "-o", "-", "--open", code=2).output
-
-
-def test_each_sessions_figures_of_the_floor_are_compared(call: Path, short: Path) -> None:
-    printed = ran("compare", str(call), str(short)).output
-    assert [line[:1] for line in printed.splitlines() if "after the other's end" in line] == ["A"]
-    floor = json.loads(ran("compare", str(call), str(short), "--json").output)["left"]["floor"]
-    assert floor["agent"]["offsets"] == 1

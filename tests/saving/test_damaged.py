@@ -89,11 +89,8 @@ def test_no_session_has_a_negative_or_endless_length(tmp_path: Path) -> None:
         record["metrics"]["ended_ns"] = ended_ns
         (folder / "session.json").write_text(json.dumps(record))
         (summary,) = list_sessions(tmp_path)
-        if ended_ns is None:
-            assert (summary.duration_s, summary.problem) == (
-                6.0,
-                "",
-            )  # from the events, as for a cut-off call
+        if ended_ns is None:  # the length is that of the events, as for a cut-off call
+            assert (summary.duration_s, summary.problem) == (6.0, "")
         else:
             assert summary.duration_s is None
             assert summary.problem.startswith("session.json has an impossible duration: ")
