@@ -46,7 +46,7 @@ CONDITIONS: dict[Condition, tuple[str, ...]] = {
     Condition.STREAM_NOT_OPENED: (
         "tests/session/test_session.py",
         "test_a_user_stream_that_never_opens_is_reported_and_the_waiting_audio_counted",
-        "test_the_first_word_waits_for_a_slow_user_stream",
+        "test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open",
     ),
     Condition.NOT_ANSWERED: (
         "tests/session/test_answer_watch.py",
