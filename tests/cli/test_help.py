@@ -99,9 +99,3 @@ def test_sessions_list_is_the_list(tmp_path: Path) -> None:
         assert run(cli, ["sessions", *arguments]).output == expected.output
     assert run(cli, ["sessions", "--save", str(tmp_path), "--target", "list"]).exit_code == 0
     assert run(cli, ["sessions", "lists"]).exit_code == 2
-
-
-def test_a_mistyped_protocol_names_the_nearest() -> None:
-    result = CliRunner().invoke(cli, ["demo", "--protocol", "opeani"])
-    assert result.exit_code == 2
-    assert 'did you mean "openai"?' in result.output

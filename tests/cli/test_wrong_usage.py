@@ -93,6 +93,7 @@ PLAIN = [
         for latency in ("soon", "-1", "nan")
     ),
     (["connect", "--header", "A: b"], "--header needs a target"),
+    (["demo", "--protocol", "opeani"], 'did you mean "openai"?'),
     (["demo", "--pace", "fast"], "must be a number or 'all'"),
 ]
 

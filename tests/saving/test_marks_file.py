@@ -11,6 +11,7 @@ from tui.saving.marks_file import append_marking, read_marks
 
 
 def test_changes_are_read_back_as_they_left_the_marks(tmp_path: Path) -> None:
+    assert len(read_marks(tmp_path)) == len(read_marks(tmp_path / "nothing")) == 0
     for change in (
         Marking(7, marked=True),
         Marking(3, marked=True),
@@ -25,11 +26,6 @@ def test_changes_are_read_back_as_they_left_the_marks(tmp_path: Path) -> None:
     assert (marks.numbers, marks.notes) == ([3, 7], {3: "slow here"})
     assert (tmp_path / "marks.jsonl").read_text().splitlines()[0] == '{"event":7,"marked":true}'
     assert (tmp_path / "marks.jsonl").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_session_without_marks_has_none(tmp_path: Path) -> None:
-    assert len(read_marks(tmp_path)) == 0
-    assert read_marks(tmp_path / "nothing").notes == {}
 
 
 def test_a_line_that_was_cut_off_costs_only_itself(tmp_path: Path) -> None:
