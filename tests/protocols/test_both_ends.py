@@ -240,7 +240,7 @@ GOODBYES = {
 }
 
 
-@pytest.mark.parametrize("protocol", sorted({*BUILT_IN} - {"gemini"}))
+@pytest.mark.parametrize("protocol", sorted(BUILT_IN))
 def test_nothing_is_sent_after_the_goodbye(protocol: str) -> None:
     caller = Call(protocol).caller
     assert kinds(caller.hang_up()) == GOODBYES.get(protocol, [])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import CallerSettings, HangUpReason, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.gemini_live import wire
 from tui.protocols.gemini_live.setup import Options
@@ -61,7 +61,7 @@ class GeminiCaller(ImplyingCaller):
     @property
     def user_stream_open(self) -> bool:
         """Whether audio may be sent: during a call, except after `stop_user_stream` or between announced turns."""
-        return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
+        return self._phase.in_call and (self._phase.user_speaks or self._phase.flows)
 
     @property
     def agent_detects_turns(self) -> bool:
@@ -83,7 +83,7 @@ class GeminiCaller(ImplyingCaller):
 
     def start_user_stream(self) -> list[Outgoing]:
         """Announces the start of a turn, unless the agent detects turns."""
-        if not self._phase.accepted or self._phase.user_speaks:
+        if not self._phase.in_call or self._phase.user_speaks:
             return []
         self._phase.user_speaks = True
         self._phase.flows = self.agent_detects_turns
@@ -99,6 +99,11 @@ class GeminiCaller(ImplyingCaller):
         blob = {"data": audio, "mimeType": self._user_media}
         return [wire.outgoing({"realtimeInput": {"audio": blob}}, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
+    def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
+        """Sends nothing: closing the socket ends the call."""
+        self._phase.ended = True
+        return []
+
     def stop_user_stream(self) -> list[Outgoing]:
         """Announces the end of the turn. If the agent detects turns, announces that no more audio follows."""
         if not self.user_stream_open:
@@ -110,7 +115,7 @@ class GeminiCaller(ImplyingCaller):
 
     def user_text(self, text: str) -> list[Outgoing]:
         """Sends a typed turn."""
-        if not (self._phase.accepted and text):
+        if not (self._phase.in_call and text):
             return []
         if self._options.types_in_realtime:
             return [wire.outgoing({"realtimeInput": {"text": text}}, f"message: {text}")]
@@ -361,6 +366,12 @@ class _Phase:
         self.user_speaks = False
         self.flows = False
         """Whether audio keeps flowing, as silence, while the user does not speak."""
+        self.ended = False
+
+    @property
+    def in_call(self) -> bool:
+        """Whether the agent has accepted the session, and the caller has not hung up."""
+        return self.accepted and not self.ended
 
 
 class _TurnWords:
