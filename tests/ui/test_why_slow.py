@@ -263,6 +263,36 @@ async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
     assert responses.height > 6
 
 
+@sized((60, 20))
+async def test_each_line_of_the_chart_has_its_own_label(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number in range(1, 21):
+        turn(script, number, noticed=200, agent=580, buffer=0)
+    await s.play(script.take())
+    await s.press("u", "P")
+    head, rows = s.text("#head").splitlines(), s.text("#responses").splitlines()
+    assert any("✓ ≤ 800 ms" in line for line in head)
+    assert any("p50 780 ms" in line for line in head)
+    lines = [row for row in rows if "─────" in row and "┌" not in row and "└" not in row and "┬" not in row]
+    assert [row.split("├")[0].strip() for row in lines] == ["~ 1500", "✓ 800"]
+
+
+@sized((120, 36))
+async def test_the_chart_takes_the_colours_of_another_theme(script: Script, s: Stage) -> None:
+    await s.play(session(script, SESSIONS["slow agent"][0]).take())
+    await s.press("u", "P")
+    s.app.theme = "opus-light"
+    await s.settle()
+    s.text()
+    strips = s.app.screen._compositor.render_strips()
+    colours = {style.color.name for strip in strips for _, style, _ in strip if style and style.color}
+    light, dark = (s.app.get_theme(name) for name in ("opus-light", "opus-dark"))
+    assert light is not None
+    assert dark is not None
+    assert light.success in colours
+    assert dark.success not in colours
+
+
 async def test_without_response_times_there_is_no_chart(call: Stage) -> None:
     await call.press("u", "P")
     assert call.top() is call.session

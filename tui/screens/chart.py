@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -31,8 +32,8 @@ _MOST_BINS = 20
 _BIN_WIDTHS_MS = [step * 10**power for power in range(6) for step in (1, 2, 5)]
 _MOST_BIN_LABELS, _MOST_COUNT_LABELS = 6, 4
 _MOST_TICKS = 8
-_TICKS_APART = 0.06
-"""Minimum distance between two labels of an axis, as a share of its length. Closer labels would overlap."""
+_ROWS_AROUND = 4
+"""Rows of a plot outside its frame, and of the frame: the title, the ticks, and two lines."""
 _MARKERS: dict[Grade, tuple[str, str]] = {
     "good": ("•", "green"),
     "slow": ("~", "orange"),
@@ -75,15 +76,11 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
         # Imported with the first chart, because importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
-        yield Static(self._head(), id="head", markup=False)
+        yield Static(id="head", markup=False)
         with Container(id="plots"):
-            responses = PlotextPlot(id="responses")
-            self._plot_responses(responses)
-            yield responses
+            yield PlotextPlot(id="responses")
             if len(self._turns) >= LEAST_TURNS:
-                distribution = PlotextPlot(id="distribution")
-                self._plot_distribution(distribution)
-                yield distribution
+                yield PlotextPlot(id="distribution")
         yield OptionList(*self._outliers(), id="outliers", markup=False)
 
     def on_mount(self) -> None:
@@ -91,18 +88,40 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
         outliers = self.query_one(OptionList)
         outliers.border_title = "Slowest first · enter opens the turn"
         outliers.focus()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
-    def _head(self) -> str:
+    def on_resize(self) -> None:
+        """Draws the plots once they have their new sizes."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        head = self.query_one("#head", Static)
+        head.update(self._head(head.content_size.width))
+        self._plot_responses(self.query_one("#responses"))  # type: ignore[arg-type]  # imported late
+        for plot in self.query("#distribution"):
+            self._plot_distribution(plot)  # type: ignore[arg-type]  # imported late
+
+    def _head(self, width: int) -> str:
+        """Returns the figures and the limits, with line breaks only between them."""
         of, judge = self._percentiles, self._judge
         named = {"p50": graded(of.p50_ms, judge), "p95": graded(of.p95_ms, judge)}
         named["worst"] = worst_of(self._turns, judge)
         figures = [f"{name} {each} {each.glyph}" for name, each in named.items() if each.ms is not None]
         few = [f"p50, p95 and the histogram need {LEAST_TURNS} turns"] if of.p50_ms is None else []
         limits = f"✓ ≤ {judge.good_ms:g} ms, ~ ≤ {judge.slow_ms:g} ms, ✗ above"
-        return " · ".join((f"{len(self._turns):,} response times", *figures, *few, limits))
+        first, *others = (f"{len(self._turns):,} response times", *figures, *few, limits)
+        lines = [first]
+        for part in others:
+            longer = f"{lines[-1]} · {part}"
+            if cell_len(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(part)
+        return "\n".join(lines)
 
     def _plot_responses(self, plot: PlotextPlot) -> None:
         plt, judge = plot.plt, self._judge
+        plt.clear_data()
         plt.title("Response time in ms, by turn")
         for grade, (marker, color) in _MARKERS.items():
             those = [turn for turn in self._turns if response_of(turn, judge).grade == grade]
@@ -111,6 +130,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
                 numbers = [turn.number for turn in those]
                 plt.scatter(numbers, times_ms, marker=marker, color=self._color(color))
         top_ms = 1.05 * max(self._percentiles.worst_ms or 0.0, judge.slow_ms)
+        row_ms = top_ms / max(plot.size.height - _ROWS_AROUND, 1)
         labels: dict[float, str] = {0.0: "0"}
         for name, ms, color in (
             ("✓", judge.good_ms, "green"),
@@ -118,14 +138,15 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
             ("p50", self._percentiles.p50_ms, "blue"),
             ("p95", self._percentiles.p95_ms, "magenta"),
         ):
-            if ms is not None:
+            # In the row of another line, it would take that line's place under that line's label.
+            if ms is not None and all(abs(ms - other_ms) > row_ms for other_ms in labels):
                 plt.hline(ms, self._color(color))
-                if all(abs(ms - other_ms) > _TICKS_APART * top_ms for other_ms in labels):
-                    labels[ms] = f"{name} {ms:.0f}"
+                labels[ms] = f"{name} {ms:.0f}"
         plt.ylim(0, top_ms)
         plt.yticks(list(labels), list(labels.values()))
         if self._turns:
             plt.xticks(_whole_ticks(self._turns[0].number, self._turns[-1].number))
+        plot.refresh()
 
     def _color(self, name: str) -> str | tuple[int, int, int]:
         theme = self.app.current_theme
@@ -133,6 +154,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
 
     def _plot_distribution(self, plot: PlotextPlot) -> None:
         plt = plot.plt
+        plt.clear_data()
         plt.title("Turns by response time in ms")
         first, width_ms, counts = _bins([turn.response_ms or 0.0 for turn in self._turns])
         plt.bar(list(range(len(counts))), counts, width=1, color=self._color("blue"))
@@ -140,6 +162,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
         # A bar is drawn around its position.
         plt.xticks([edge - 0.5 for edge in edges], [f"{(first + edge) * width_ms:g}" for edge in edges])
         plt.yticks(_whole_ticks(0, max(counts), _MOST_COUNT_LABELS))
+        plot.refresh()
 
     def _outliers(self) -> list[Option]:
         slowest = sorted(self._turns, key=lambda turn: -(turn.response_ms or 0.0))
