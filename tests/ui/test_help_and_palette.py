@@ -55,6 +55,14 @@ async def test_the_keys_of_an_opened_turn_are_named_in_words(booking: Stage) -> 
     assert not any(word in text for word in ("TurnPage", "Scroll Left", "Page Right"))
 
 
+@sized((60, 20))
+async def test_the_way_out_stays_in_a_narrow_footer(booking: Stage) -> None:
+    await booking.press("u", "enter")
+    assert "esc Back" in booking.text("KeyBar")
+    await booking.press("escape", "P")
+    assert "esc Back" in booking.text("KeyBar")
+
+
 SEARCHES = {
     "buffer": "How much of a reply must arrive before playback starts",
     "unplayed": "discarded unplayed, by a barge-in",

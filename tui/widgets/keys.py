@@ -141,11 +141,13 @@ class KeyBar(Static):
     ) -> None:
         """Removes keys from the ends of the three lists until the line fits.
 
-        First removes the screen's keys, then the program's keys except one, then the focused pane's keys.
+        First removes the screen's keys, then the program's keys except one, then the focused pane's keys. Keeps
+        escape, which leaves the screen or the pane.
         """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
-            while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
-                keys.pop()
+            spare = [entry for entry in keys[least:] if entry.binding.key != "escape"]
+            while spare and self._cells(leading + others) + _GAP + self._cells(right) > width:
+                keys.remove(spare.pop())
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
         """Returns the keys that the focused pane lists in its ``FOOTER``."""
