@@ -305,6 +305,23 @@ async def test_keys_that_need_a_call_say_so(browser: Stage) -> None:
         assert sentence in browser.text("KeyBar"), key
 
 
+@sized((120, 36), (60, 20))
+async def test_the_footer_names_the_keys_that_have_an_effect(browser: Stage) -> None:
+    assert all(key in browser.text("KeyBar") for key in ("⏎ Open", "f Filter", "esc Back"))
+    await browser.press("f")
+    assert "Filter" not in browser.text("KeyBar")
+    assert "esc Back" in browser.text("KeyBar")
+    await browser.press("z", "z", "z")
+    assert "esc Clear" in browser.text("KeyBar")
+    await browser.press("enter")
+    keys = browser.text("KeyBar")
+    assert "esc Clear" in keys
+    assert "n New call" in keys
+    assert not any(name in keys for name in ("Open", "Mark", "Report", "Trash"))
+    await browser.press("escape")
+    assert all(key in browser.text("KeyBar") for key in ("⏎ Open", "esc Back"))
+
+
 @pytest.mark.parametrize("by_mouse", [False, True], ids=["enter", "click"])
 async def test_a_session_listed_on_the_first_screen_opens_from_its_line(
     stage: Staging, folder: Path, by_mouse: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen, ScreenResultType
@@ -21,7 +23,11 @@ class Page(Screen[ScreenResultType], inherit_bindings=False):
         yield TooSmall()
         with Vertical(id="body"):
             yield from self.body()
-        yield KeyBar()
+        yield KeyBar(self.key_labels)
+
+    def key_labels(self) -> Mapping[str, str]:
+        """Returns labels for the footer by action id, for actions whose label changes."""
+        return {}
 
     def body(self) -> ComposeResult:
         """Yields the widgets of the body."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -107,12 +108,17 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
             here = self._here
             self.rows.take(found)
             self.view.show(here)
+            self.refresh_bindings()
         if done and self.view.empty != self._why_empty():
             self.view.empty = self._why_empty()
             self.view.show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hides Undo, Compare and Back if they would have no effect."""
+        """Hides keys that would have no effect."""
+        if action == "filter":
+            return not self._filter.has_focus
+        if action in ("mark", "report", "trash"):
+            return self.view.current is not None
         if action == "undo":
             return bool(self._trashed)
         if action == "compare":
@@ -120,6 +126,10 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
         if action == "back":
             return bool(self.rows.filter) or self._filter.has_focus or self._has_below
         return True
+
+    def key_labels(self) -> Mapping[str, str]:
+        """Returns the label of escape while there is a filter, which it clears first."""
+        return {"sessions_back": "Clear"} if self.rows.filter else {}
 
     # the filter
 

@@ -142,6 +142,10 @@ class SessionsView(RowsView, inherit_bindings=False):
         """Returns 0, because a session is not an event."""
         return 0
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hides Open if no session is listed."""
+        return self.current is not None if action == "choose" else True
+
     def action_choose(self) -> None:
         """Requests that the session under the cursor be opened."""
         if self.current is not None:
