@@ -40,3 +40,5 @@ async def test_too_small_is_a_sentence(booking: Stage) -> None:
 async def test_the_connect_screen_shows_it_too(stage: Staging) -> None:
     async with stage((50, 12), target=None) as s:
         assert "at least" in s.text()
+        assert "60 columns and 16 rows." in s.text(), "in one line"
+        assert "The call continues" not in s.text(), "there is no call"

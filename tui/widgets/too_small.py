@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.widgets import Static
 
 _SENTENCE = (
-    "opusagent-tui needs at least 60 columns and 16 rows.\nThe call continues. Make the window larger."
+    "opusagent-tui needs at least\n60 columns and 16 rows.\n"
+    "Make the window larger.\nA call in progress continues."
 )
 
 
