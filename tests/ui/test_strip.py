@@ -149,6 +149,9 @@ async def test_until_the_user_speaks_the_header_says_how(
     await s.tick()
     assert hint not in s.text("SessionStrip")
     s.session.strip.recorded = False
+    for phase, shown in ((e.ScenarioPhase.PLAYING, False), (e.ScenarioPhase.BY_HAND, True)):
+        await s.play(script.add(e.ScenarioChanged, phase=phase, name="x", file="/x").take())
+        assert (hint in s.text("SessionStrip")) is shown
     await s.play(script.add(e.RecordingChanged, recording=True).take())
     assert hint not in s.text("SessionStrip")
 

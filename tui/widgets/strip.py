@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import Loss, Status
+from tui.models.events import Loss, ScenarioPhase, Status
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
 from tui.models.turns.figures import Figure, Thresholds, response_of, timed
@@ -109,8 +109,12 @@ class SessionStrip(Drawn, ModelPanel):
         return line_of(*((text, self.look(style)) for text, style in self._lines[y]))
 
     def _hint(self) -> list[Group]:
-        """Returns a hint with the keys to press, in a call in which the user has not spoken yet."""
-        hint = "" if self.recorded else what_to_press(self.bridge.state)
+        """Returns a hint with the keys to press, in a call in which the user has not spoken yet.
+
+        While a scenario plays, there is none, because the scenario is the user.
+        """
+        playing = self.bridge.scenario.phase is ScenarioPhase.PLAYING
+        hint = "" if self.recorded or playing else what_to_press(self.bridge.state)
         return [Group([(hint, "$secondary")], 4)] if hint else []
 
     def _saving(self) -> Group | None:
