@@ -9,6 +9,7 @@ import rich.color
 from rich.style import Style
 from textual._context import visible_screen_stack
 from textual.color import Color
+from textual.theme import Theme
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, devices, measured, telemetry, with_tools
@@ -20,6 +21,7 @@ from tui.models.target import Target
 from tui.screens.connect import ConnectScreen
 from tui.screens.palette import ThemeCommands
 from tui.screens.themes import THEMES
+from tui.widgets.choice import Choice
 
 LEAST = 4.5
 PLACES = (
@@ -123,6 +125,38 @@ async def test_every_text_of_the_other_screens_can_be_read(
         await s.press("l", "b", "up", "D", "n")
         found += unreadable(s)
     assert found == []
+
+
+@in_both_themes
+async def test_a_marked_row_under_the_cursor_can_be_read(booking: Stage, theme: str) -> None:
+    booking.app.theme = theme
+    await booking.press("l", "up", "b")
+    await booking.play([])
+    assert list(unreadable(booking)) == []
+    await booking.press("t")
+    assert not booking.session.log_pane.has_focus
+    assert list(unreadable(booking)) == []
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_the_thumb_of_a_scrollbar_is_visible(theme: Theme) -> None:
+    thumb, track = (Color.parse(theme.variables[name]) for name in ("scrollbar", "scrollbar-background"))
+    assert ratio_of(thumb, track) >= 3
+
+
+@in_both_themes
+async def test_the_focus_on_a_choice_is_visible(s: Stage, theme: str) -> None:
+    s.app.theme = theme
+    await s.press("f4")
+    choice = s.top().query(Choice).first()
+    shown = choice.query_one("SelectCurrent")
+    s.top().set_focus(None)
+    await s.tick()
+    before = shown.background_colors[1]
+    choice.focus()
+    await s.tick()
+    assert ratio_of(before, shown.background_colors[1]) >= 3
+    assert list(unreadable(s)) == []
 
 
 async def test_the_offered_themes_are_ours_and_the_terminals(s: Stage) -> None:

@@ -18,6 +18,16 @@ _SHOWN = 60
 class Choice(Select[str]):
     """A `Select` of strings that always has a value."""
 
+    DEFAULT_CSS = """
+    Choice:focus > SelectCurrent {
+        background: $primary;
+        background-tint: transparent;
+        Static#label { color: $background; text-style: bold; }
+        .arrow { color: $background; }
+        &:nocolor Static#label { text-style: reverse; }
+    }
+    """
+
     def __init__(
         self,
         names: Iterable[str] | Mapping[str, str],
