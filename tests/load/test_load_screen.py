@@ -6,6 +6,7 @@ import queue
 from collections.abc import Iterator
 
 import msgspec
+import pytest
 
 from tui.load.processes import LoadProcesses
 from tui.load.snapshot import Snapshot
@@ -62,6 +63,17 @@ class Processes(LoadProcesses):
 
     def wait(self) -> int:
         return 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"), [("opus-light", "opus-light"), ("", "opus-dark"), ("gone", "opus-dark")]
+)
+async def test_the_screen_has_the_theme_that_the_user_chose(wanted: str, shown: str) -> None:
+    processes = Processes()
+    app = LoadApp(processes, "x", wanted)
+    async with app.run_test():
+        assert app.theme == shown
+        processes.stop()
 
 
 async def test_the_screen_shows_the_run_and_q_ends_it_in_order() -> None:

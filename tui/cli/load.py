@@ -169,13 +169,15 @@ def _run_on_screen(plans: Sequence[LoadPlan]) -> int:
     import msgspec
 
     from tui.load.processes import LoadProcesses
+    from tui.remembered import screen_memory
     from tui.screens.load import LoadApp
 
     first, *workers = plans
     with LoadProcesses(
         [msgspec.structs.replace(first, snapshots=True), *workers], captures=True
     ) as processes:
-        app = LoadApp(processes, f"{Path(first.scenario).name} · {first.target.safe_url}")
+        theme = opts.effective_settings().settings.screen.theme or screen_memory().theme
+        app = LoadApp(processes, f"{Path(first.scenario).name} · {first.target.safe_url}", theme)
         code = app.run()
         for line in app.printed:
             click.echo(line)

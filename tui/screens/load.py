@@ -14,7 +14,7 @@ from textual.widgets import Footer, Static
 from tui.load.plot import TIME_STEPS, ticks
 from tui.load.processes import LoadProcesses
 from tui.load.snapshot import Snapshot
-from tui.screens.themes import DEFAULT_THEME, THEMES
+from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
 from tui.text.numbers import clock, milliseconds
 from tui.text.visible import one_line
 
@@ -51,8 +51,10 @@ class LoadApp(App[int]):
         Binding("q,ctrl+c,ctrl+q", "stop", "Hang up every call and stop", key_display="q", priority=True)
     ]
 
-    def __init__(self, processes: LoadProcesses, title: str) -> None:
+    def __init__(self, processes: LoadProcesses, title: str, theme: str = "") -> None:
+        """Creates the screen. ``theme`` is used if there is such a theme."""
         super().__init__()
+        self._wanted_theme = theme
         self._processes = processes
         self._what = one_line(title, 100)
         self._history: list[Snapshot] = []
@@ -77,7 +79,8 @@ class LoadApp(App[int]):
         """Starts reading the output of the processes."""
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DEFAULT_THEME
+        known = self._wanted_theme in self.available_themes
+        self.theme = ANSI if self.no_color else self._wanted_theme if known else DEFAULT_THEME
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
