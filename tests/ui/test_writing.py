@@ -27,7 +27,7 @@ async def test_the_line_takes_the_footers_place(call: Stage) -> None:
     await call.press("w")
     *lines, last = call.text().splitlines()
     assert lines == above
-    assert "enter sends, esc cancels" in last
+    assert "enter send · esc cancel" in last
     await call.play([telemetry(-20, -30)])
     assert "-20 dB" in call.text(), "meters go on"
     await call.press("escape")

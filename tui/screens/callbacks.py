@@ -118,7 +118,7 @@ class CallbacksScreen(Page[None], inherit_bindings=False):
     def _show_status(self) -> None:
         rows = self.rows.rows
         slow, failing = sum(row.slow for row in rows), sum(row.stats.errors > 0 for row in rows)
-        parts = [f"{len(rows):,} callbacks"]
+        parts = [f"{len(rows):,} callbacks", "times in ms"]
         if slow:
             parts.append(f"! {slow:,} slow (p99 over {SLOW_MS:g} ms)")
         if failing:

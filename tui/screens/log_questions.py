@@ -69,7 +69,7 @@ class LogQuestions:
         filter_ = partial(self.set_filter, anchor=anchor)
         question = Question(
             "Filter",
-            "kind:chunk size > 2k · tab completes · F1 help",
+            "kind:chunk size > 2k · tab complete · F1 help",
             filter_,
             filter_,
             partial(self._apply, before, anchor),

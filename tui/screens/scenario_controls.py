@@ -58,7 +58,7 @@ class ScenarioControls:
 
     async def ask_file(self) -> None:
         """Asks which scenario to play."""
-        hint = "FILE.call.toml · tab completes · enter plays it in this call"
+        hint = "FILE.call.toml · tab complete · enter play in this call"
         await self._screen.questions.ask_path("Scenario", hint, self._play)
 
     async def ask_new_file(self) -> None:

@@ -92,7 +92,7 @@ class WriteLine(Horizontal):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.line = TextLine(
-            placeholder="Type a message. enter sends, esc cancels",
+            placeholder="Type a message · enter send · esc cancel",
             max_length=MAX_CHARACTERS,
             select_on_focus=False,
             compact=True,

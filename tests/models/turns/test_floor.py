@@ -172,7 +172,7 @@ def test_the_figures_of_the_floor_in_words() -> None:
                 "user −50 ms after the other's end (median of 2); people 200 ms"
             ),
         ),
-        ("talk-over", "2 times: agent gave way 2 times"),
+        ("talk-over", "agent gave way 2 times"),
         ("yield", "agent silent 350 ms after the other's onset (median of 2, slowest 400 ms)"),
         ("resumed", "agent stopped for a backchannel once, and resumed after 1100 ms"),
         ("backchannel", "user 2 times"),

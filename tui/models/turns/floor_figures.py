@@ -132,7 +132,8 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
         gave_way = ", ".join(
             f"{name} gave way {_times(side.gave_way)}" for name, side in sides if side.gave_way
         )
-        yield "talk-over", f"{_times(figures.talk_overs)}: {gave_way}"
+        both = agent.gave_way and user.gave_way
+        yield "talk-over", f"{_times(figures.talk_overs)}: {gave_way}" if both else gave_way
     for name, side in sides:
         if side.yields:
             worst = f", slowest {side.slowest_yield}" if side.yields > 1 else ""
