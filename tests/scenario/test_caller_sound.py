@@ -71,7 +71,7 @@ def test_the_codec_of_the_line_rounds_samples(codec: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("babbel", '"babbel" is neither a WAV file nor babble, white, hum; did you mean "babble"?'),
+        ("babbel", 'unknown noise "babbel": use a WAV file or babble, white, hum; did you mean "babble"?'),
         ("missing.wav", "missing.wav"),
     ],
 )

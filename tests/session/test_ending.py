@@ -50,7 +50,7 @@ def test_a_fault_is_told_in_place_of_any_reason() -> None:
     ("active", "lost", "failed", "code", "words"),
     [
         (False, False, False, "not-accepted", "The agent did not accept the session: the socket was closed."),
-        (True, True, False, "lost", "The connection was lost: the socket was closed."),
+        (True, True, False, "lost", "The connection was closed."),
         (True, False, True, "closed", "The agent ended the call with an error: the socket was closed."),
     ],
 )

@@ -133,11 +133,11 @@ async def test_a_server_that_closes_without_answering_has_not_answered(reads: bo
         (b"HTTP/1.1 101 Switching Protocols\r\nUpg", "closed the connection in the middle of its answer"),
         (
             b"HTTP/1.1 101 x\r\nUpgrade: h2\r\nConnection: Upgrade\r\n\r\n",
-            "its header Upgrade is missing or wrong",
+            "the Upgrade header of its response is missing or invalid",
         ),
         (
             b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: secret\r\n\r\n",
-            "its header Sec-WebSocket-Accept is missing or wrong",
+            "the Sec-WebSocket-Accept header of its response is missing or invalid",
         ),
         (b"HTTP/1.1 101 x\r\n" + b"X: y\r\n" * 500, "its HTTP header is too long"),
         (

@@ -1,7 +1,7 @@
 """Microphones and speakers through PortAudio.
 
 No other module imports sounddevice, and this module imports it only on demand. A missing library or device is
-an expected case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`.
+expected: `audio_problem` describes the problem and how to fix it; all other functions raise `AudioDeviceError`.
 
 PortAudio reads the device list once when it is loaded, and again when `refresh_devices` is called. Loading
 takes 150 to 290 ms, after a `Trial` in a child process that takes slightly longer. All functions block and

@@ -13,7 +13,7 @@ BLOCK_MS = 10
 _SLICES = 10
 """Number of slices per block. Loudness is measured per slice, so that edges are accurate to a millisecond."""
 _LOUD_FACTOR = 2.5
-"""Factor above the noise floor from which a block counts as loud (8 dB)."""
+"""A block counts as loud if its level exceeds the noise floor by this factor (8 dB)."""
 _NOISE_PERCENTILE = 10
 _LEAST_LOUD = 33.0
 """-60 dBFS, as an amplitude.

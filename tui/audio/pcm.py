@@ -30,7 +30,7 @@ def to_float(pcm: bytes) -> NDArray[np.float32]:
 
 
 def from_float(values: NDArray[np.floating[Any]]) -> bytes:
-    """Converts samples in -1..1 to PCM: rounds to the nearest value, clips at full scale, and replaces NaN by 0."""
+    """Converts samples in -1..1 to PCM: rounds to the nearest value, clips at full scale, and replaces NaN with 0."""
     return _to_pcm(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0) * FULL_SCALE)
 
 

@@ -224,7 +224,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
 
 
 def _usable(values: Floats) -> Floats:
-    """Clips float samples to full scale and replaces NaN by 0."""
+    """Clips float samples to full scale and replaces NaN with 0."""
     import numpy as np
 
     usable: Floats = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)

@@ -28,7 +28,7 @@ _options = together(
     option("--protocol", type=NearChoice(opts.LOCAL_PROTOCOLS), default="audiocodes",
            help="Protocol to use when calling the local agent."),
     option("--seconds", type=NumberInRange(min=_LEAST_SECONDS), default=60.0, metavar="S",
-           help="Length of the call; measuring the clocks takes 30 s or more."),
+           help="Length of the call. Measuring clock drift requires at least 30 s."),
     option("--check", "check_ms", type=NumberInRange(0, min_open=True), metavar="MS",
            help="Exit with 1 if response times cannot be measured to within MS."),
     option("--json", "as_json", is_flag=True, help="Print the result as JSON."),

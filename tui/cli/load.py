@@ -99,11 +99,11 @@ _load_options = together(
     option("--report", "report_file", group="Output", default="", metavar="FILE",
            help="Write the summary as an HTML page with plots."),
     option("--fail-if", group="Verdict", multiple=True, metavar="COND",
-           help='Exit with 1 if this condition is met, such as "p95 > 2s" or "failed > 1%". Repeatable.'),
+           help='Exit with 1 if this condition is met, for example "p95 > 2s" or "failed > 1%". Repeatable.'),
     option("--keep-if", group="Verdict", multiple=True, metavar="COND",
-           help='Save calls that meet this condition, such as "failed or response > 2s". Repeatable.'),
+           help='Save calls that meet this condition, for example "failed or response > 2s". Repeatable.'),
     option("--keep", group="Verdict", type=_Share(), default="0%", metavar="SHARE",
-           help="Save this percentage of all calls, such as 1%."),
+           help="Save this percentage of all calls, for example 1%."),
 )
 # fmt: on
 

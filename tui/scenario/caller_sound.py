@@ -118,7 +118,7 @@ def _noise_values(noise: Noise, folder: Path) -> NDArray[np.float32]:
             values = to_float(read_wav(folder / kind, rate))[: _LONGEST_S * rate]
         case kind:
             raise ValueError(
-                f"{quoted(kind)} is neither a WAV file nor {', '.join(NOISES)}{did_you_mean(kind, NOISES)}"
+                f"unknown noise {quoted(kind)}: use a WAV file or {', '.join(NOISES)}{did_you_mean(kind, NOISES)}"
             )
     if not np.any(values):
         raise ValueError(f"{quoted(noise.kind)} is silent.")

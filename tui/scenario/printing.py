@@ -32,7 +32,7 @@ _WIDTH = max(map(len, StepVerdict))
 
 
 def placed(case: Case) -> str:
-    """Returns one line for a case: its file and line, its name, and its reason."""
+    """Returns a one-line description of a case: file, line number, name, and the reason for the verdict."""
     place = f"{Path(case.file).name}:{case.line}  " if case.file else ""
     reason = f": {case.reason}" if case.reason else ""
     return one_line(f"{place}{case.name}{reason}", _MOST_CHARS)

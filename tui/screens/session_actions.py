@@ -111,7 +111,7 @@ SCENARIO: Sequence[Action] = (
           lambda s: s.scenario.ask_file(), needs.room_for_scenario),
     _keep("make_scenario", "X", "Make scenario", "Turn this call into a scenario: a test that repeats the call.",
           lambda s: s.scenario.ask_new_file(), needs.turns),
-    _call("speak", "W", "Speak", "Type a sentence and speak it to the agent.",
+    _call("speak", "W", "Speak", "Type a sentence to be spoken to the agent.",
           lambda s: s.controls.ask_sentence(), needs.talking),
 )
 

@@ -143,7 +143,7 @@ class Ending:
             message = f"The call was cut off: the socket was {how}, and the session could not be resumed."
             self.fail("socket", "lost", message, "Call again.")
         elif lost:
-            self.fail("socket", "lost", f"The connection was lost: the socket was {how}.", "Call again.")
+            self.fail("socket", "lost", f"The connection was {how}.", "Call again.")
         elif failed:
             message = f"The agent ended the call with an error: the socket was {how}."
             self.fail("socket", "closed", message, "The agent's own log may say why.")

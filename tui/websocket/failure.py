@@ -188,7 +188,7 @@ def _not_a_websocket(where: str, error: Exception) -> ConnectionFailed:
             )
             return ConnectionFailed("invalid-header", message, "Check the value.")
         case ws_errors.InvalidHeader(name=name):
-            what = f"its header {name} is missing or wrong"
+            what = f"the {name} header of its response is missing or invalid"
         case ws_errors.NegotiationError():
             what = "it chose an extension or a subprotocol that was not offered"
         case ws_errors.SecurityError():

@@ -24,7 +24,7 @@ FULL = 0.35
 """Loudness that fills a line, as a share of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
 DISPUTED = "?"
-"""Symbol at the position where either detector finds a disputed edge."""
+"""Symbol for a disputed edge, drawn at each detector's position for the edge."""
 NO_ROOM = "┬"
 """Symbol for a turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6

@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
 
 
 class NotATool(ValueError):
-    """Raised if a function cannot be offered to an agent. The message is the reason."""
+    """Raised if a function cannot be offered to an agent. The message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)

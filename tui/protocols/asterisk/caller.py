@@ -409,8 +409,8 @@ def _check(settings: CallerSettings) -> None:
         if not value or any(character.isspace() for character in value):
             raise ValueError(f"The {name} option must be text without spaces, not {cut(value, 60)!r}.")
     if settings.params and control == "plain":
-        where = "Put them into the query of the URL, or use --option control=json"
-        raise ValueError(f"Asterisk's plain-text control messages carry no parameters. {where}.")
+        where = "Put the parameters in the URL's query string, or use --option control=json"
+        raise ValueError(f"Asterisk's plain-text control messages cannot carry parameters. {where}.")
 
 
 def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:

@@ -226,7 +226,7 @@ class OpenAIAgent(AgentDefaults):
         self._configuration.update(message.body.get("session"), has_spoken=self._speaking.has_spoken)
         wanted = message.inside("session").text("model")
         if wanted and wanted != self._configuration.model:
-            text = f"session.model cannot be {cut(wanted, 60)}: a session keeps the model given in its URL."
+            text = f"session.model cannot be changed to {cut(wanted, 60)}: the URL sets the model."
             message.find("model-changed", text)
         if self.user_format != before:
             self._buffer.clear()

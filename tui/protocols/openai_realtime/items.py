@@ -68,7 +68,7 @@ class Item:
 
 
 class Items:
-    """The items of one conversation. Beyond a limit, the oldest item is removed."""
+    """The items of one conversation. If there are more than 1,000, the oldest is removed."""
 
     def __init__(self) -> None:
         self._items: list[Item] = []

@@ -53,7 +53,7 @@ class _Response:
 
     @property
     def place(self) -> Body:
-        """The ids that events of the response contain."""
+        """The ids to include in the response's events."""
         item_id = self.item.item_id if self.item else ""
         return {"response_id": self.response_id, "item_id": item_id, "output_index": 0}
 

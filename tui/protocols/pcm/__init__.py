@@ -7,8 +7,8 @@ differs:
 
 * No message accepts a call. User audio flows from the beginning, silence included, because servers use
   silence to find the end of a turn. The option ``end`` is for servers that expect a message instead.
-* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame; otherwise, when its audio runs out
-  (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush a reply.
+* A reply ends at ``end``, ``stop``, ``eos`` or an empty frame. If none of these arrives, the reply ends when
+  its audio runs out (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush a reply.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def _reply_format(message: Members) -> AudioFormat | None:
     name, rate = media.text("contentType"), media.number("sampleRate")
     found = FORMATS.get(f"{name};{rate:.0f}" if name == _L16 and rate is not None else name)
     if found is None or found.rate != rate:
-        text = f"contentType is {cut(name, 60) or 'missing'} with sampleRate {rate or 0:g}"
+        shown = "no sampleRate" if rate is None else f"sampleRate {rate:g}"
+        text = f"Received {f'contentType {cut(name, 60)}' if name else 'no contentType'} and {shown}"
         media.advise("content-type", f"{text}; expected {' or '.join(FORMATS)}.")
     return found
 
