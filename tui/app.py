@@ -93,7 +93,14 @@ class OpusAgentApp(EndingApp):
     NOTIFICATION_TIMEOUT = 10  # long enough to read the path of a saved file
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
-    CSS = "CommandPalette > Vertical { max-width: 100; }"
+    CSS = """
+    CommandPalette > Vertical { max-width: 100; }
+    /* Its list never has the focus, but enter runs the highlighted command. */
+    CommandPalette CommandList > .option-list--option-highlighted {
+        background: $block-cursor-background; color: $block-cursor-foreground;
+    }
+    Toast { border: round $border; }
+    """
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),

@@ -357,7 +357,9 @@ class TestWhatIsReported:
         assert lines[0] == f"call 1: OpenAI Realtime call from 127.0.0.1:{port}"
         assert lines[1:3] == [
             "call 1: refused session.update: Missing required parameter: 'session.type'.",
-            ("call 1: finding model-changed: session.model cannot be changed to other: the URL sets the model."),
+            (
+                "call 1: finding model-changed: session.model cannot be changed to other: the URL sets the model."
+            ),
         ]
         assert lines[3].startswith("call 1: unreadable message (not-json): not JSON: ")
         assert "\x1b" not in lines[3]

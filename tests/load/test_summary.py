@@ -151,7 +151,8 @@ def test_workers_that_were_each_late_for_a_few_turns_are_named_together() -> Non
     summary = summarise(records)
     assert all(0 < worker.turns_not_trusted < 0.2 * worker.turns for worker in summary.workers)
     assert (
-        "2 of 2 workers were too slow (their event loop was late, by up to 40 ms)" in summary.generator_limit
+        "2 of 2 workers were too slow (their event loops fell behind, by up to 40 ms)"
+        in summary.generator_limit
     )
 
 

@@ -354,8 +354,7 @@ async def test_a_connection_given_up_is_reported_as_ours() -> None:
     options: dict[str, Any] = {"protocol": "twilio", "ping_s": 0.05, "silence_timeout_s": 0.2}
     held = await failed_call(script, **options)
     assert fatal(held).message == (
-        "The connection was closed by opusagent-tui,"
-        " because no message and no pong arrived for 0.2 s."
+        "The connection was closed by opusagent-tui, because no message and no pong arrived for 0.2 s."
     )
 
 

@@ -23,9 +23,17 @@ async def test_names_error_hint_and_count(script: Script, s: Stage) -> None:
 @sized((80, 24), (60, 20))
 async def test_it_is_as_high_as_its_error_needs(script: Script, s: Stage) -> None:
     await s.play(failing(to_active(script), "a long message " * 20, "a long hint " * 20).take())
-    assert s.session.banner.size.height == 4
+    assert s.session.banner.size.height == 5
     await s.play(failing(script, "short").take())
     assert s.session.banner.size.height == 2
+
+
+@sized((80, 24), (60, 20))
+async def test_the_end_of_the_advice_is_beside_no_keys_and_stays(script: Script, s: Stage) -> None:
+    hint = "Pass the certificate with --cacert FILE, or accept any certificate of this agent with --insecure."
+    await s.play(failing(failing(to_active(script)), "The certificate is not trusted.", hint).take())
+    assert "2 errors · e show · esc dismiss" in s.text()
+    assert "--insecure." in s.text()
 
 
 @pytest.mark.parametrize("by_mouse", [False, True], ids=["e", "click"])

@@ -52,7 +52,7 @@ class SharedClock:
         self._blocks = ClockedBlocks(BLOCK_MS / _SLOTS, self._serve, on_skipped=self._skip, clock_ns=clock_ns)
 
     def call(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> Ticking:
-        """Calls ``function(due_ns)`` once for every block, as `ClockedBlocks` does."""
+        """Registers ``function``, which is called with ``due_ns`` once per block; returns a handle to cancel it."""
         return Ticking(min(self._slots, key=len), function, on_skipped)
 
     async def run(self) -> None:

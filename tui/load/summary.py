@@ -335,7 +335,7 @@ def _generator_limit(
     # Even if each worker was late for only a few turns, together they may have been late for too many.
     late_workers = slow or [worker for worker in workers if worker.turns_not_trusted]
     busy = [worker for worker in late_workers if worker.busiest > BUSY]
-    why = "their processor was busy" if len(busy) > len(late_workers) / 2 else "their event loop was late"
+    why = "their processor was busy" if len(busy) > len(late_workers) / 2 else "their event loops fell behind"
     worst_ms = max((worker.worst_lag_ms for worker in late_workers), default=0.0)
     share = late / len(at_load)
     return (

@@ -1,4 +1,4 @@
-"""Target: the agent to call, and how to call it. Part of a connect command."""
+"""Target: the agent to call, and how to call it. The engine receives it in a `Connect` command."""
 
 from __future__ import annotations
 

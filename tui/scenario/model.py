@@ -61,7 +61,7 @@ class Expect(Step, frozen=True, kw_only=True):
         if self.args and self.expect.kind is not SignKind.TOOL:
             raise ValueError('has "args", which only "tool NAME" accepts')
         if self.expect.kind.lasts and self.for_ is None:
-            raise ValueError(f'"{self.expect.kind}" requires "for" (the time that it must last)')
+            raise ValueError(f'"{self.expect.kind}" requires "for" (how long this must last)')
         if self.for_ is not None and not self.expect.kind.lasts:
             raise ValueError(f'"{self.expect.kind}" does not accept "for"; use "within"')
 

@@ -27,9 +27,9 @@ from tui.widgets.turn_words import STAGE_GLYPHS
 from tui.widgets.writing import TextLine
 
 CLOSING = (
-    "Everything also works with the mouse: tabs, rows (double-click to open), pane edges, the keys in the footer, "
-    "and ^p for the rest. The talk button records while you hold the mouse button; a key cannot do this, because "
-    "terminals do not report key releases."
+    "You can also use the mouse: click tabs and keys in the footer, double-click rows to open them, and drag the "
+    "edges of panes; ^p lists everything else. The talk button records while you hold the mouse button; a key "
+    "cannot do this, because terminals do not report key releases."
 )
 HELP = (
     Action("help_close", "escape,f1", "Close", "Close the help.", "close"),

@@ -43,7 +43,9 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
     DEFAULT_CSS = """
     KeyScreen {
         align: center middle; background: $background 60%;
-        Static { width: auto; height: auto; padding: 0 2; border: round $border; background: $surface; }
+        Static {
+            width: auto; max-width: 100%; height: auto; padding: 0 2; border: round $border; background: $surface;
+        }
     }
     """
     TITLE = "Key"

@@ -80,11 +80,14 @@ class ErrorBanner(Static, ModelPanel):
             keys = f"{count} errors · {keys}"
         head = f"✗ {one_line(error.source, 40)}: "
         first, *more = _lines(head + one_line(error.message, _TEXT_CHARS), width)
-        hint, *rest = _lines(one_line(error.hint, _TEXT_CHARS), max(width - len(keys) - 4, 10))
+        # Only the first line of the hint shares its line with the keys.
+        hint = one_line(error.hint, _TEXT_CHARS)
+        beside_keys = next(iter(wrap(hint, max(width - len(keys) - 6, 8))), "")
+        rest = _lines(hint.removeprefix(beside_keys).strip(), width) if hint != beside_keys else []
         lines = [
             Content.assemble((head, "bold $text-error"), (first[len(head) :], "bold $foreground")),
             *(Content.styled(f"  {line}", "bold $foreground") for line in more),
-            spread([Group([(f"  {hint}", "")])], [Group([(keys, "")])], width),
+            spread([Group([(f"  {beside_keys}", "")])], [Group([(keys, "")])], width),
             *(Content(f"  {line}") for line in rest),
         ]
         self.update(Content("\n").join(lines))

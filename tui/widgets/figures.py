@@ -104,7 +104,7 @@ SIGNS: Mapping[str, str] = {
     "talk-over": "How long the user and the agent spoke at the same time.",
     "floor": "The right to speak, judged by sound: a party that speaks alone has it until the other takes it.",
     "yield": "Time from when the other party begins to speak until the party that held the floor is silent.",
-    "backchannel": "Short speech that does not take the floor; backchannel_ms and backchannel_gap_ms are settings.",
+    "backchannel": "Short speech that does not take the floor, as defined by backchannel_ms and backchannel_gap_ms.",
     "false interruption": "The party that held the floor stopped for a backchannel, then continued.",
     "mic on, mic off": "Whether the microphone's audio is sent to the agent. The call is saved either way.",
     "saving, not saved": "Whether the call is being saved to disk.",

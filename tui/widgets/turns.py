@@ -130,11 +130,14 @@ class TurnsPane(GradedRows):
         sentences = [[(line, "rows--heading")] for line in wrap(said, max(width, 1))] if said else []
         axis = [[(self._axis(width), "rows--muted")]]
         room = height - max(_LEAST_LINES, self.least_lines)
-        # If space is limited, the axis is omitted first and then the verdict, so that the rows and the reason
-        # remain.
-        return next(
-            heads for heads in ([*sentences, *axis], sentences, axis, []) if len(heads) <= max(room, 0)
-        )
+        # If space is limited, the axis is omitted first and then the end of the verdict, so that the rows and
+        # the reason remain.
+        if len(sentences) + len(axis) <= room or not sentences:
+            return [*sentences, *axis][: max(room, 0)]
+        if len(sentences) > room > 0:
+            cut = fit(" ".join(wrap(said, max(width, 1))[room - 1 :]), width)
+            return [*sentences[: room - 1], [(cut, "rows--heading")]]
+        return sentences[: max(room, 0)]
 
     def _said(self) -> str:
         """Returns the verdict on the session, from a cache if possible.

@@ -148,7 +148,7 @@ class EventView:
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
     def lines(self, first: int, end: int) -> list[ViewLine]:
-        """Returns the lines from ``first`` to ``end`` (exclusive), or to the last line."""
+        """Returns the lines from ``first`` up to, but not including, ``end``; fewer at the end of the log."""
         if self._expanded:
             return [self.line(position) for position in range(first, min(end, len(self)))]
         firsts, lasts = self.log.rows.firsts, self.log.rows.lasts

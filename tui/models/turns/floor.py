@@ -100,10 +100,7 @@ class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
     held_by: e.Party
     gave_way: e.Party
     resumed_ms: float | None = None
-    """For a false interruption: length of the silence before the holder went on.
-
-    The other party spoke only a backchannel.
-    """
+    """Length of the silence before the holder continued, if the other party's speech was only a backchannel."""
     event: int = 0
 
 

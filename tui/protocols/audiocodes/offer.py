@@ -55,7 +55,7 @@ class Offer:
             self._check_offered(message, media)
             return media
         if media:
-            text = f"{cut(media, 60)} is not a format of the protocol; {self.assumed} is assumed."
+            text = f"The protocol defines no format {cut(media, 60)}; {self.assumed} is assumed."
             message.find("unknown-format", text)
         return self.assumed
 

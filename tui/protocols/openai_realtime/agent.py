@@ -128,7 +128,7 @@ class OpenAIAgent(AgentDefaults):
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Returns messages with audio of a reply; none if the reply is not open."""
+        """Returns the messages that carry the audio; an empty list if the reply is not open."""
         return self._speaking.audio(stream_id, audio)
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:

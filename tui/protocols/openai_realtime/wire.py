@@ -208,7 +208,7 @@ def read_format(members: Members, name: str, pcm_rates: Collection[int] = PCM_RA
         case {"type": str(stated)} | str(stated) if (ga_name := BETA_FORMATS.get(stated, stated)) in FORMATS:
             return FORMATS[ga_name]
         case stated:
-            text = f"{name} {cut(str(stated)[:60])} is not a format of the protocol."
+            text = f"The protocol defines no {name} {cut(str(stated)[:60])}."
             members.find("unknown-format", text)
             return None
 
