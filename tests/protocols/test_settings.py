@@ -70,7 +70,7 @@ OTHERS: list[tuple[str, dict[str, Any], str]] = [
     (
         "asterisk",
         {"options": {"control": "plain"}, "params": {"a": "1"}},
-        "Asterisk's plain-text control messages carry no",
+        "Asterisk's plain-text control messages cannot carry parameters",
     ),
     (
         "audiocodes",
